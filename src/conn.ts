@@ -1,0 +1,33 @@
+/**
+ * The one shape that everything in this package runs over: a byte connection that is pulled.
+ *
+ * @module
+ */
+
+/**
+ * What a transport needs of a connection. Every `Deno.Conn` has this shape, and so has everything that
+ * {@linkcode connPair}, {@linkcode connFromStreams} and {@linkcode connFromNode} return.
+ *
+ * The contract, which is that of `Deno.Conn`:
+ *
+ * - `read(p)` resolves with the number of bytes put at the start of `p`, or `null` at the end of the stream, again
+ *   and again. It uses `p` until it settles. One read at a time.
+ * - `write(p)` resolves with the number of bytes taken, at least one and maybe fewer than offered. It uses `p` until
+ *   it settles. One write at a time.
+ * - `close()` ends both directions at once and makes pending calls settle. It is called once.
+ * - `closeWrite()`, where there is one, ends this direction only; the other one goes on.
+ */
+export interface ConnLike {
+  /** Reads into `p`; resolves with the number of bytes, or `null` at the end of the stream. */
+  read(p: Uint8Array): Promise<number | null>;
+  /** Writes from `p`; resolves with the number of bytes taken. */
+  write(p: Uint8Array): Promise<number>;
+  /** Ends the connection, both directions. */
+  close(): void;
+  /** Ends the writing direction; without it the connection cannot half-close. */
+  closeWrite?(): Promise<void>;
+  /** The address of this end, where there is one. */
+  readonly localAddr?: Deno.Addr;
+  /** The address of the other end, where there is one. */
+  readonly remoteAddr?: Deno.Addr;
+}

@@ -1,0 +1,144 @@
+/**
+ * The error classes of this package, and the one place that turns what the platform throws into what users see.
+ *
+ * Whatever has a class in `Deno.errors` keeps it. Two of those never reach a user, because they tell of our own doing:
+ * `Interrupted` (a read was pending when we closed) and `BadResource` (the resource was closed already).
+ *
+ * @module
+ */
+
+/**
+ * The stream ended before all bytes of a read were there.
+ *
+ * As `asyncio.IncompleteReadError`.
+ *
+ * @example Seeing what was there
+ * ```ts
+ * import { IncompleteReadError, StreamReader } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new StreamReader();
+ * reader.feedData(new TextEncoder().encode("abc"));
+ * reader.feedEof();
+ * try {
+ *   await reader.readexactly(5);
+ * } catch (error) {
+ *   if (!(error instanceof IncompleteReadError)) throw error;
+ *   assertEquals(error.partial.length, 3);
+ *   assertEquals(error.expected, 5);
+ * }
+ * ```
+ */
+export class IncompleteReadError extends Deno.errors.UnexpectedEof {
+  /** The bytes that were read before the end. */
+  readonly partial: Uint8Array;
+  /** How many bytes were wanted; `null` if that was not known (`readuntil`). */
+  readonly expected: number | null;
+
+  /**
+   * @param partial The bytes that were there before the end
+   * @param expected The number of bytes wanted, or `null` if not known
+   */
+  constructor(partial: Uint8Array, expected: number | null) {
+    const wanted = expected === null ? "a separator" : `${expected} bytes`;
+    super(`Cannot read ${wanted}: the stream ended after ${partial.length} bytes`);
+    this.name = "IncompleteReadError";
+    this.partial = partial;
+    this.expected = expected;
+  }
+}
+
+/**
+ * No separator was found within the limit; the bytes are still there to be read.
+ *
+ * As `asyncio.LimitOverrunError`.
+ *
+ * @example Dropping a line that is too long
+ * ```ts
+ * import { LimitOverrunError, StreamReader } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new StreamReader({ limit: 4 });
+ * reader.feedData(new TextEncoder().encode("too long\nok\n"));
+ * try {
+ *   await reader.readline();
+ * } catch (error) {
+ *   if (!(error instanceof LimitOverrunError)) throw error;
+ *   assertEquals(await reader.skipuntil("\n"), 9);
+ * }
+ * assertEquals(new TextDecoder().decode(await reader.readline()), "ok\n");
+ * ```
+ */
+export class LimitOverrunError extends Error {
+  /** How many bytes may be read without meeting the start of a separator. */
+  readonly consumed: number;
+
+  /**
+   * @param message What could not be done, and why
+   * @param consumed The number of bytes before the separator, or before where it may be
+   */
+  constructor(message: string, consumed: number) {
+    super(message);
+    this.name = "LimitOverrunError";
+    this.consumed = consumed;
+  }
+}
+
+/**
+ * Turns anything thrown by the platform into an error a user may see.
+ *
+ * @param thrown What was thrown
+ * @param doing What could not be done, as in "read" (for the message where we make one)
+ * @returns The error: the same one where it may be seen as it is
+ */
+export function toNetError(thrown: unknown, doing: string): Error {
+  if (!(thrown instanceof Error)) return new Error(`Cannot ${doing}: ${String(thrown)}`);
+  if (thrown instanceof Deno.errors.Interrupted || thrown instanceof Deno.errors.BadResource) {
+    return new Deno.errors.ConnectionAborted(
+      `Cannot ${doing}: the connection was closed on this side`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+  const code = (thrown as { code?: unknown }).code;
+  const make = typeof code === "string" && !isDenoError(thrown) ? byCode[code] : undefined;
+  return make === undefined ? thrown : make(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
+}
+
+/**
+ * The error of an operation on a connection that is gone: what it was lost with, or `ConnectionReset`.
+ *
+ * @param cause The error the connection was lost with, if any
+ * @param doing What could not be done, as in "write"
+ * @returns The error to throw
+ */
+export function lostError(cause: Error | null, doing: string): Error {
+  return cause ?? new Deno.errors.ConnectionReset(`Cannot ${doing}: the connection is closed`);
+}
+
+type MakeError = (message: string, options: ErrorOptions) => Error;
+
+// What node:net, node:tls and node:dgram throw carries the system's code, not a class.
+const byCode: Record<string, MakeError> = {
+  EACCES: (m, o) => new Deno.errors.PermissionDenied(m, o),
+  EADDRINUSE: (m, o) => new Deno.errors.AddrInUse(m, o),
+  EADDRNOTAVAIL: (m, o) => new Deno.errors.AddrNotAvailable(m, o),
+  EBADF: (m, o) => new Deno.errors.ConnectionAborted(m, o),
+  ECONNABORTED: (m, o) => new Deno.errors.ConnectionAborted(m, o),
+  ECONNREFUSED: (m, o) => new Deno.errors.ConnectionRefused(m, o),
+  ECONNRESET: (m, o) => new Deno.errors.ConnectionReset(m, o),
+  EHOSTUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
+  ENETUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
+  ENOENT: (m, o) => new Deno.errors.NotFound(m, o),
+  ENOTCONN: (m, o) => new Deno.errors.NotConnected(m, o),
+  EPERM: (m, o) => new Deno.errors.PermissionDenied(m, o),
+  EPIPE: (m, o) => new Deno.errors.BrokenPipe(m, o),
+  ETIMEDOUT: (m, o) => new Deno.errors.TimedOut(m, o),
+};
+
+const denoErrorClasses = new Set<unknown>(Object.values(Deno.errors));
+
+function isDenoError(error: Error): boolean {
+  return denoErrorClasses.has(error.constructor);
+}

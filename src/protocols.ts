@@ -1,0 +1,163 @@
+/**
+ * The protocol classes: methods that do nothing, to be overridden. As those of `asyncio.protocols`.
+ *
+ * Any object of the same shape will do; the classes only save writing the methods one does not need.
+ *
+ * @module
+ */
+import type {
+  BaseProtocolLike,
+  BaseTransport,
+  BufferedProtocolLike,
+  DatagramProtocolLike,
+  DatagramTransport,
+  ProtocolLike,
+  SubprocessProtocolLike,
+  SubprocessTransport,
+  Transport,
+} from "./transports.ts";
+
+/** What all protocols share. As `asyncio.BaseProtocol`. */
+export class BaseProtocol<T extends BaseTransport = BaseTransport> implements BaseProtocolLike {
+  /**
+   * The connection is made: called once, before anything else.
+   *
+   * @param _transport The transport to keep
+   */
+  connectionMade(_transport: T): void {}
+
+  /**
+   * The connection is lost: called once, after everything else.
+   *
+   * @param _error Why, or `null` if it was closed in order or by this side
+   */
+  connectionLost(_error: Error | null): void {}
+
+  /** The write buffer grew beyond the high-water mark. */
+  pauseWriting(): void {}
+
+  /** The write buffer shrank to the low-water mark. */
+  resumeWriting(): void {}
+}
+
+/**
+ * A protocol that is handed bytes as they come. As `asyncio.Protocol`.
+ *
+ * @example An echo server
+ * ```ts
+ * import { createServer, Protocol, type Transport } from "@tideline/net";
+ *
+ * class Echo extends Protocol {
+ *   #transport!: Transport;
+ *   override connectionMade(transport: Transport) {
+ *     this.#transport = transport;
+ *   }
+ *   override dataReceived(data: Uint8Array) {
+ *     this.#transport.write(data);
+ *   }
+ * }
+ *
+ * await using _server = await createServer(() => new Echo(), { hostname: "127.0.0.1", port: 0 });
+ * ```
+ */
+export class Protocol extends BaseProtocol<Transport> implements ProtocolLike {
+  /**
+   * Bytes came.
+   *
+   * @param _data The bytes: the protocol's to keep, never written again by this package
+   */
+  dataReceived(_data: Uint8Array): void {}
+
+  /**
+   * The peer sends no more.
+   *
+   * @returns `true` to keep the writing side open; else the transport closes, after what was written is sent
+   */
+  eofReceived(): boolean | void {}
+}
+
+/**
+ * A protocol that gives the memory to read into, and so is spared a copy. As `asyncio.BufferedProtocol`.
+ *
+ * @example Counting bytes without keeping them
+ * ```ts
+ * import { BufferedProtocol } from "@tideline/net";
+ *
+ * class Counter extends BufferedProtocol {
+ *   total = 0;
+ *   readonly #memory = new Uint8Array(16384);
+ *   override getBuffer() {
+ *     return this.#memory;
+ *   }
+ *   override bufferUpdated(n: number) {
+ *     this.total += n;
+ *   }
+ * }
+ * new Counter();
+ * ```
+ */
+export class BufferedProtocol extends BaseProtocol<Transport> implements BufferedProtocolLike {
+  /**
+   * Gives the memory to read into. It is used from now until `bufferUpdated`, `eofReceived` or `connectionLost`.
+   *
+   * @param _sizeHint A good size, in bytes; any other but zero will do
+   * @returns The memory
+   */
+  getBuffer(_sizeHint: number): Uint8Array {
+    return new Uint8Array(0);
+  }
+
+  /**
+   * Bytes came.
+   *
+   * @param _n How many were put at the start of the memory
+   */
+  bufferUpdated(_n: number): void {}
+
+  /**
+   * The peer sends no more.
+   *
+   * @returns `true` to keep the writing side open; else the transport closes, after what was written is sent
+   */
+  eofReceived(): boolean | void {}
+}
+
+/** A protocol of datagrams. As `asyncio.DatagramProtocol`. */
+export class DatagramProtocol extends BaseProtocol<DatagramTransport> implements DatagramProtocolLike {
+  /**
+   * A datagram came.
+   *
+   * @param _data The bytes, maybe none; the protocol's to keep
+   * @param _addr Who sent it
+   */
+  datagramReceived(_data: Uint8Array, _addr: Deno.Addr): void {}
+
+  /**
+   * A send failed, or a connected peer refused one. The endpoint lives on.
+   *
+   * @param _error Why
+   */
+  errorReceived(_error: Error): void {}
+}
+
+/** A protocol of a process. As `asyncio.SubprocessProtocol`. */
+export class SubprocessProtocol extends BaseProtocol<SubprocessTransport> implements SubprocessProtocolLike {
+  /**
+   * The process wrote to a pipe.
+   *
+   * @param _fd 1 for its stdout, 2 for its stderr
+   * @param _data The bytes; the protocol's to keep
+   */
+  pipeDataReceived(_fd: number, _data: Uint8Array): void {}
+
+  /**
+   * A pipe ended.
+   *
+   * @param _fd 0 for its stdin, 1 for its stdout, 2 for its stderr
+   * @param _error Why, or `null` if it ended in order
+   */
+  pipeConnectionLost(_fd: number, _error: Error | null): void {}
+
+  /** The process ended; its pipes may still bring data. */
+  processExited(): void {}
+}

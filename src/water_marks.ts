@@ -1,0 +1,60 @@
+/**
+ * The hysteresis of a write buffer: pure, told a size and answering what to do.
+ *
+ * Above `high` it says pause, once; at or below `low` it says resume, once; strictly in turn (SPEC W1, W2).
+ *
+ * @module
+ */
+import type { WriteBufferLimits } from "./transports.ts";
+
+/** The default high-water mark, in bytes. */
+export const DEFAULT_HIGH = 65536;
+
+/** Whether writing is paused, and when that changes. */
+export class WaterMarks {
+  /** Whether the last answer was to pause. */
+  paused = false;
+  #high = DEFAULT_HIGH;
+  #low = DEFAULT_HIGH >> 2;
+
+  /** The marks, in bytes. */
+  get limits(): WriteBufferLimits {
+    return { low: this.#low, high: this.#high };
+  }
+
+  /**
+   * Sets the marks: `high` alone sets low to a quarter of it, `low` alone sets high to four times it.
+   *
+   * @param limits The marks, in bytes; none restores the defaults
+   * @throws {RangeError} Unless high ≥ low ≥ 0
+   */
+  set({ high, low }: { high?: number; low?: number } = {}): void {
+    const newHigh = high ?? (low === undefined ? DEFAULT_HIGH : 4 * low);
+    const newLow = low ?? Math.floor(newHigh / 4);
+    // Written so that NaN is refused as well.
+    if (!(newHigh >= newLow && newLow >= 0)) {
+      throw new RangeError(
+        `Cannot set the write buffer limits: high "${newHigh}" must be at least low "${newLow}", and low at least 0`,
+      );
+    }
+    this.#high = newHigh;
+    this.#low = newLow;
+  }
+
+  /**
+   * Takes note of a new size.
+   *
+   * @param size The size of the buffer, in bytes
+   * @returns Whether to pause or to resume now; `null` for neither
+   */
+  update(size: number): "pause" | "resume" | null {
+    if (this.paused) {
+      if (size > this.#low) return null;
+      this.paused = false;
+      return "resume";
+    }
+    if (size <= this.#high) return null;
+    this.paused = true;
+    return "pause";
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Keeps the house standing: checks that published files import only from the floors below them, never in a circle, and
+ * nothing from outside the package.
+ *
+ * Type-only imports count like any other: a reader follows them too. The one thing a type may do that a value may not is
+ * come from `node:*`, because it costs nothing at load time.
+ *
+ * `deno run --allow-read tools/check_imports.ts` prints what is wrong, one line each, and exits with 1 if anything is.
+ *
+ * @module
+ */
+
+/**
+ * The house, ground floor first; the README draws the same. A name that ends in a slash is a folder with all in it, but
+ * for those of its files that are named themselves. A published file on no floor is an error, and so is a name here that
+ * no file bears.
+ */
+export const FLOORS: string[][] = [
+  [
+    "src/errors.ts",
+    "src/conn.ts",
+    "src/transports.ts",
+    "src/byte_buffer.ts",
+    "src/memory.ts",
+    "src/separators.ts",
+    "src/water_marks.ts",
+  ],
+  ["src/exception_handler.ts", "src/protocols.ts", "src/adapters/"],
+  ["mod.ts"],
+];
+
+interface Import {
+  specifier: string;
+  /** When it is loaded: with the file, only by the type checker, or when the code gets there. */
+  when: "load" | "types" | "run";
+}
+
+/** Returns one line for everything in the tree under `root` that breaks a rule; none when the house stands. */
+export async function checkImports(root: URL, floors: readonly (readonly string[])[]): Promise<string[]> {
+  const files = await publishedFiles(root);
+  const known = new Set(files);
+  const problems = floors.flat().filter((entry) => !files.some((file) => covers(entry, file)))
+    .map((entry) => `${entry}: stands in FLOORS, but there is no such file: take it out there and in the README`);
+  const graph = new Map<string, string[]>();
+
+  for (const file of files) {
+    const floor = floorOf(file, floors);
+    if (floor === -1) {
+      problems.push(`${file}: stands on no floor: add it to FLOORS in tools/check_imports.ts and to the README`);
+    }
+    const targets: string[] = [];
+    graph.set(file, targets);
+    for (const { specifier, when } of importsOf(await Deno.readTextFile(new URL(file, root)))) {
+      if (specifier.startsWith("node:")) {
+        if (when === "load") {
+          problems.push(`${file}: loads "${specifier}" at once: use \`await import()\` where it is needed`);
+        }
+        continue;
+      }
+      const target = resolve(specifier, file, root);
+      if (target === null || !known.has(target)) {
+        problems.push(`${file}: imports "${specifier}", which is not a published file of this package`);
+        continue;
+      }
+      targets.push(target);
+      if (isTesting(target) && !isTesting(file)) {
+        problems.push(`${file}: imports "${specifier}": only tests may use the test kit`);
+      }
+      const targetFloor = floorOf(target, floors);
+      if (floor !== -1 && targetFloor > floor) {
+        problems.push(`${file}: on floor ${floor}, imports "${specifier}" from floor ${targetFloor} above it`);
+      }
+    }
+  }
+  return [...problems, ...circles(graph).map((circle) => `${circle.join(" → ")}: imports go in a circle`)];
+}
+
+async function publishedFiles(root: URL, folder = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+    const path = folder + name;
+    if (isDirectory && (folder !== "" || name === "src")) files.push(...await publishedFiles(root, `${path}/`));
+    else if (path === "mod.ts" || (folder !== "" && name.endsWith(".ts"))) files.push(path);
+  }
+  return files.sort();
+}
+
+function covers(entry: string, file: string): boolean {
+  return entry.endsWith("/") ? file.startsWith(entry) : file === entry;
+}
+
+function floorOf(file: string, floors: readonly (readonly string[])[]): number {
+  const itself = floors.findIndex((floor) => floor.includes(file));
+  return itself !== -1 ? itself : floors.findIndex((floor) => floor.some((entry) => covers(entry, file)));
+}
+
+function isTesting(file: string): boolean {
+  return file.startsWith("src/testing/");
+}
+
+/** Returns the path under `root` that a relative specifier means, or null for any other specifier. */
+function resolve(specifier: string, from: string, root: URL): string | null {
+  if (!specifier.startsWith("./") && !specifier.startsWith("../")) return null;
+  const { href } = new URL(specifier, new URL(from, root));
+  return href.startsWith(root.href) ? href.slice(root.href.length) : null;
+}
+
+// Comments go first, because examples in them import too; strings are matched only to be kept, as "https://…" is no
+// comment. Formatted code has its static imports at the start of a line, where no other code has these words.
+const COMMENT_OR_STRING = /\/\/.*|\/\*[^]*?\*\/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)/g;
+const STATIC_IMPORT = /^(?:import|export)\s+(type\s+)?(?:[\w*{][^"';]*?\sfrom\s+)?["']([^"']+)["']/gm;
+const DYNAMIC_IMPORT = /\bimport\s*\(\s*(?:["']([^"']+)["']|([^)]*))/g;
+
+function importsOf(source: string): Import[] {
+  const code = source.replace(COMMENT_OR_STRING, (_, text?: string) => text ?? "");
+  const imports: Import[] = [];
+  for (const [, type, specifier = ""] of code.matchAll(STATIC_IMPORT)) {
+    imports.push({ specifier, when: type === undefined ? "load" : "types" });
+  }
+  for (const [, specifier, computed = ""] of code.matchAll(DYNAMIC_IMPORT)) {
+    imports.push({ specifier: specifier ?? computed, when: "run" });
+  }
+  return imports;
+}
+
+/** Returns the circles a depth-first walk runs into, each from a file round to itself. */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start !== -1) {
+      found.push([...path.slice(start), file]);
+    } else if (!done.has(file)) {
+      for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
+      done.add(file);
+    }
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return found;
+}
+
+if (import.meta.main) {
+  const problems = await checkImports(new URL("../", import.meta.url), FLOORS);
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) Deno.exit(1);
+  console.log("every import points down");
+}

@@ -28,33 +28,29 @@ export function assertArrayIncludes<T>(
 ): void;
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
-// deno-lint-ignore no-explicit-any
-type AnyConstructor = abstract new (...args: any[]) => any;
+type AnyConstructor = abstract new (...args: never[]) => any;
 export function assertInstanceOf<T extends AnyConstructor>(
   actual: unknown,
   expectedType: T,
   msg?: string,
 ): asserts actual is InstanceType<T>;
-// deno-lint-ignore no-explicit-any
 export function assertIsError<E extends Error = Error>(
   error: unknown,
-  ErrorClass?: abstract new (...args: any[]) => E,
+  ErrorClass?: abstract new (...args: never[]) => E,
   msgMatches?: string | RegExp,
   msg?: string,
 ): asserts error is E;
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
-// deno-lint-ignore no-explicit-any
 export function assertThrows<E extends Error = Error>(
   fn: () => unknown,
-  ErrorClass: abstract new (...args: any[]) => E,
+  ErrorClass: abstract new (...args: never[]) => E,
   msgIncludes?: string,
   msg?: string,
 ): E;
 export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
-// deno-lint-ignore no-explicit-any
 export function assertRejects<E extends Error = Error>(
   fn: () => PromiseLike<unknown>,
-  ErrorClass: abstract new (...args: any[]) => E,
+  ErrorClass: abstract new (...args: never[]) => E,
   msgIncludes?: string,
   msg?: string,
 ): Promise<E>;

@@ -28,12 +28,11 @@ export function assertArrayIncludes<T>(
 ): void;
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
-type AnyConstructor = abstract new (...args: never[]) => any;
-export function assertInstanceOf<T extends AnyConstructor>(
+export function assertInstanceOf<T>(
   actual: unknown,
-  expectedType: T,
+  expectedType: abstract new (...args: never[]) => T,
   msg?: string,
-): asserts actual is InstanceType<T>;
+): asserts actual is T;
 export function assertIsError<E extends Error = Error>(
   error: unknown,
   ErrorClass?: abstract new (...args: never[]) => E,

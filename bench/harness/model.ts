@@ -1,0 +1,100 @@
+/**
+ * What the benchmark is made of: rows, each a piece of work that several entries do in turn, and goals that compare two
+ * of them.
+ *
+ * @module
+ */
+
+/** One measurement of one entry. */
+export interface Sample {
+  /** What the row measures, in the unit of the row. */
+  value: number;
+  /** The processor time the server took per unit of work, in microseconds, where the system tells. */
+  cpu?: number | undefined;
+  /** The median and the 99th percentile of the latency, in microseconds, where there is one. */
+  p50?: number | undefined;
+  p99?: number | undefined;
+  /** The share of time that the load generator was busy: near 1 it was the bottleneck. */
+  loadBusy?: number | undefined;
+}
+
+/** An entry that was started and can be measured any number of times. */
+export interface Running {
+  sample(options: { warmup: number; duration: number }): Promise<Sample>;
+  stop(): Promise<void>;
+}
+
+/** Something that does the work of a row. */
+export interface Entry {
+  /** A name that is unique in the row. */
+  name: string;
+  /** Starts it; a string tells why it cannot be. */
+  start(): Promise<Running | string>;
+}
+
+/** What an entry is compared with: a multiple of another one, or a distance from it. */
+export type Bound = { against: string; ratio: number } | { against: string; difference: number };
+
+/** What the project promises (floor) and wants (aim) of one entry. */
+export interface Goal {
+  who: string;
+  floor: Bound;
+  aim?: Bound;
+}
+
+/** A piece of work, who does it, and what is expected. */
+export interface Row {
+  id: string;
+  title: string;
+  unit: string;
+  better: "more" | "less";
+  entries: Entry[];
+  goals: Goal[];
+  /** Which group of bars of the chart it is, if any. */
+  chart?: string;
+  /** The least number of rounds, where one sample is too noisy. */
+  rounds?: number;
+}
+
+/** What came of an entry. */
+export interface Outcome {
+  name: string;
+  /** One per round; empty if it could not be started. */
+  samples: Sample[];
+  /** Why there are none. */
+  missing?: string;
+}
+
+/** What came of a goal. */
+export interface Verdict {
+  goal: Goal;
+  floor: Judgement;
+  aim?: Judgement;
+}
+
+/** What came of one bound. */
+export interface Judgement {
+  bound: Bound;
+  /** The median over the rounds of the ratio or difference in the same round; NaN if either is missing. */
+  measured: number;
+  /** The least and the greatest of them. */
+  range: [number, number];
+  /** The same of the processor time per unit of work (as work per time, so that more is better), if known. */
+  cpu: number;
+  met: boolean | null;
+}
+
+/** What came of a row. */
+export interface RowResult {
+  row: Row;
+  outcomes: Outcome[];
+  verdicts: Verdict[];
+}
+
+/** The middle one; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length % 2 === 1) return sorted[middle]!;
+  return (sorted[middle - 1]! + sorted[middle]!) / 2 || NaN;
+}

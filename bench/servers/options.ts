@@ -1,0 +1,47 @@
+/**
+ * The command line that every server of the benchmark has:
+ * `--port 0 --mode echo|sink|source --buffer 65536 --tls DIRECTORY`.
+ *
+ * @module
+ */
+
+/** What a server is asked to do. */
+export interface ServerOptions {
+  /** The port to bind; 0 for any. */
+  port: number;
+  /** Echo, or receive to the end and answer with the count, or send until the peer is gone. */
+  mode: "echo" | "sink" | "source";
+  /** The size of the buffer of a connection, in bytes. */
+  buffer: number;
+  /** The certificate to serve TLS with, as PEM. */
+  tls: { cert: string; key: string } | undefined;
+}
+
+/** Reads the command line. */
+export function serverOptions(args: string[] = Deno.args): ServerOptions {
+  const given = (name: string) => {
+    const at = args.indexOf(`--${name}`);
+    return at < 0 ? undefined : args[at + 1];
+  };
+  const tls = given("tls");
+  return {
+    port: Number(given("port") ?? 0),
+    mode: (given("mode") ?? "echo") as ServerOptions["mode"],
+    buffer: Number(given("buffer") ?? 65536),
+    tls: tls === undefined
+      ? undefined
+      : { cert: Deno.readTextFileSync(`${tls}/localhost.crt`), key: Deno.readTextFileSync(`${tls}/localhost.key`) },
+  };
+}
+
+/** Tells the driver where the server listens. */
+export function announce(port: number): void {
+  console.log(JSON.stringify({ port }));
+}
+
+/** The answer at the end of a sink: the count of bytes as 8 bytes, little-endian. */
+export function countBytes(total: number): Uint8Array<ArrayBuffer> {
+  const answer = new Uint8Array(8);
+  new DataView(answer.buffer).setBigUint64(0, BigInt(total), true);
+  return answer;
+}

@@ -16,17 +16,32 @@
  * no file bears.
  */
 export const FLOORS: string[][] = [
+  // Shapes and pure parts.
   [
     "src/errors.ts",
     "src/conn.ts",
     "src/transports.ts",
-    "src/byte_buffer.ts",
     "src/memory.ts",
+    "src/byte_buffer.ts",
     "src/separators.ts",
+    "src/read_queue.ts",
     "src/water_marks.ts",
   ],
-  ["src/exception_handler.ts", "src/protocols.ts", "src/adapters/"],
-  ["mod.ts"],
+  // What a protocol may count on, and connections of every kind.
+  ["src/protocols.ts", "src/exception_handler.ts", "src/lifecycle.ts", "src/drain_gate.ts", "src/adapters/"],
+  // Streams: below the transports, because they know nothing but their shapes.
+  ["src/stream_reader.ts", "src/stream_writer.ts", "src/stream_protocol.ts"],
+  // The halves of a connection.
+  ["src/read_pump.ts", "src/write_pump.ts", "src/udp_refusals.ts", "src/udp_socket.ts"],
+  // Transports.
+  ["src/conn_transport.ts", "src/datagram.ts", "src/pipes.ts", "src/sock.ts"],
+  ["src/tls.ts", "src/subprocess.ts"],
+  // Opening and serving.
+  ["src/connect.ts", "src/server.ts"],
+  // Where streams meet transports.
+  ["src/open_connection.ts", "src/start_server.ts", "src/subprocess_streams.ts"],
+  // What users import.
+  ["mod.ts", "src/framing/", "src/testing/"],
 ];
 
 interface Import {

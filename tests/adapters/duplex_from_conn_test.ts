@@ -1,7 +1,7 @@
 import tls from "node:tls";
 import type { Duplex } from "node:stream";
 import { once } from "node:events";
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { ConnLike } from "../../src/conn.ts";
 import { duplexFromConn } from "../../src/adapters/duplex_from_conn.ts";
 import { cert, key } from "./certificate.ts";

@@ -1,0 +1,243 @@
+/**
+ * Two connections in memory, each the other's peer: a socket pair without the system.
+ *
+ * Each direction is one ring buffer of bounded size. A write puts what fits into it, straight into the memory of a
+ * read that waits; when nothing fits it waits for the peer to read. Ending, closing and their errors are those of a pair
+ * of Unix sockets, seen through `Deno.Conn`.
+ *
+ * @module
+ */
+import type { ConnLike } from "../conn.ts";
+import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
+
+/** How many bytes each direction of a {@linkcode connPair} holds, unless told otherwise. */
+const DEFAULT_CAPACITY = 65536;
+
+/** Options of {@linkcode connPair}. */
+export interface ConnPairOptions {
+  /** How many bytes each direction holds that the peer has not read, at most. Default: 65536. */
+  capacity?: number;
+}
+
+/**
+ * Makes two connections in memory, each the other's peer. As `socket.socketpair()`.
+ *
+ * They behave as connected sockets do: each direction holds up to `capacity` bytes, beyond which a write waits for the
+ * peer to read; `closeWrite()` lets the peer read what is there and then the end; after `close()` the peer reads what
+ * is there and then the end, or `ConnectionReset` if there were bytes that nobody will read now, and its writes fail
+ * with `BrokenPipe`. A second read (or write) while one waits fails with `Busy`.
+ *
+ * Calls that need not wait settle in the same turn of the event loop, but not endlessly: two ends that talk to each
+ * other alone leave the loop its turns.
+ *
+ * @param options The size of the buffers, in bytes
+ * @returns The two ends
+ * @throws {RangeError} If the capacity is not a positive integer
+ *
+ * @example Half-closing
+ * ```ts
+ * import { connPair } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [a, b] = connPair();
+ * await a.write(new TextEncoder().encode("hello"));
+ * await a.closeWrite!();
+ *
+ * const p = new Uint8Array(16);
+ * assertEquals(await b.read(p), 5);
+ * assertEquals(await b.read(p), null);
+ * assertEquals(await b.write(p), 16);
+ * a.close();
+ * b.close();
+ * ```
+ */
+export function connPair(options: ConnPairOptions = {}): [ConnLike, ConnLike] {
+  const { capacity = DEFAULT_CAPACITY } = options;
+  if (!Number.isSafeInteger(capacity) || capacity < 1) {
+    throw new RangeError(`Cannot make a pair of connections: the capacity "${capacity}" must be a positive integer`);
+  }
+  const there = new Direction(capacity);
+  const back = new Direction(capacity);
+  return [new MemoryConn(back, there), new MemoryConn(there, back)];
+}
+
+/** One end of a pair. */
+class MemoryConn implements ConnLike {
+  readonly #incoming: Direction;
+  readonly #outgoing: Direction;
+  #closed = false;
+
+  constructor(incoming: Direction, outgoing: Direction) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+  }
+
+  read(p: Uint8Array): Promise<number | null> {
+    return this.#closed ? Promise.reject(closedError("read")) : this.#incoming.read(p);
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    return this.#closed ? Promise.reject(closedError("write")) : this.#outgoing.write(p);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#closed ? Promise.reject(closedError("end writing")) : this.#outgoing.end();
+  }
+
+  close(): void {
+    if (this.#closed) throw closedError("close");
+    this.#closed = true;
+    const dropped = this.#incoming.closeReading();
+    this.#outgoing.closeWriting(dropped ? "reset" : "ended");
+  }
+}
+
+/** A read or a write that waits. */
+class Waiter<T> {
+  readonly p: Uint8Array;
+  readonly promise: Promise<T>;
+  resolve!: (value: T | PromiseLike<T>) => void;
+  reject!: (error: Error) => void;
+
+  constructor(p: Uint8Array) {
+    this.p = p;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/**
+ * One direction of a pair. A waiting read means that the ring is empty, a waiting write that it is full, so there is
+ * never one of each.
+ */
+class Direction {
+  readonly #capacity: number;
+  #ring: Uint8Array | undefined;
+  #start = 0;
+  #size = 0;
+  #reader: Waiter<number | null> | undefined;
+  #writer: Waiter<number> | undefined;
+  /** The writing end: "ending" lets a write that waits go first, "reset" left bytes of the other direction unread. */
+  #writing: "open" | "ending" | "ended" | "reset" = "open";
+  #reading: "open" | "closed" = "open";
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  read(p: Uint8Array): Promise<number | null> {
+    if (this.#reader !== undefined) return Promise.reject(busyError("read"));
+    if (p.length === 0) return Promise.resolve(0);
+    if (this.#size > 0) {
+      const n = this.#take(p);
+      this.#letWriterGo();
+      return Promise.resolve(fairly(n));
+    }
+    if (this.#writing === "reset") {
+      return Promise.reject(resetError("read", "the peer closed the connection without reading all of it"));
+    }
+    if (this.#writing === "ended") return Promise.resolve(fairly(null));
+    this.#reader = new Waiter(p);
+    return this.#reader.promise;
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    if (this.#writing !== "open") return Promise.reject(brokenError("this direction was ended"));
+    if (this.#reading === "closed") return Promise.reject(brokenError("the peer closed the connection"));
+    if (this.#writer !== undefined) return Promise.reject(busyError("write"));
+    if (p.length === 0) return Promise.resolve(0);
+    const n = this.#put(p);
+    if (n > 0) return Promise.resolve(n);
+    this.#writer = new Waiter(p);
+    return this.#writer.promise;
+  }
+
+  async end(): Promise<void> {
+    if (this.#writing !== "open") return;
+    if (this.#writer !== undefined) {
+      this.#writing = "ending";
+      await this.#writer.promise.catch(() => {});
+      if (this.#writing !== "ending") throw interruptedError("end writing");
+    }
+    this.#writing = "ended";
+    this.#reader?.resolve(null);
+    this.#reader = undefined;
+  }
+
+  closeWriting(how: "ended" | "reset"): void {
+    this.#writing = how;
+    this.#writer?.reject(interruptedError("write"));
+    this.#writer = undefined;
+    if (how === "reset") {
+      this.#reader?.reject(resetError("read", "the peer closed the connection without reading all of it"));
+    } else this.#reader?.resolve(null);
+    this.#reader = undefined;
+  }
+
+  /** Returns whether there were bytes that nobody will read now. */
+  closeReading(): boolean {
+    const dropped = this.#size > 0;
+    this.#reading = "closed";
+    this.#ring = undefined;
+    this.#size = 0;
+    this.#reader?.reject(interruptedError("read"));
+    this.#reader = undefined;
+    this.#writer?.reject(brokenError("the peer closed the connection"));
+    this.#writer = undefined;
+    return dropped;
+  }
+
+  #letWriterGo(): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    this.#writer = undefined;
+    writer.resolve(this.#put(writer.p));
+  }
+
+  /** Gives a waiting read as much as it holds and the ring as much of the rest as fits. */
+  #put(p: Uint8Array): number {
+    const reader = this.#reader;
+    if (reader === undefined) return this.#store(p);
+    this.#reader = undefined;
+    const n = Math.min(reader.p.length, p.length);
+    reader.p.set(n === p.length ? p : p.subarray(0, n));
+    reader.resolve(fairly(n));
+    return n === p.length ? n : n + this.#store(p.subarray(n));
+  }
+
+  #store(p: Uint8Array): number {
+    const n = Math.min(p.length, this.#capacity - this.#size);
+    if (n === 0) return 0;
+    const ring = this.#ring ??= new Uint8Array(this.#capacity);
+    const at = (this.#start + this.#size) % this.#capacity;
+    const straight = Math.min(n, this.#capacity - at);
+    ring.set(straight === p.length ? p : p.subarray(0, straight), at);
+    if (straight < n) ring.set(p.subarray(straight, n));
+    this.#size += n;
+    return n;
+  }
+
+  #take(p: Uint8Array): number {
+    const ring = this.#ring!;
+    const n = Math.min(p.length, this.#size);
+    const straight = Math.min(n, this.#capacity - this.#start);
+    p.set(ring.subarray(this.#start, this.#start + straight));
+    if (straight < n) p.set(ring.subarray(0, n - straight), straight);
+    this.#size -= n;
+    // Starting over where it is empty keeps small traffic in the same few cache lines.
+    this.#start = this.#size === 0 ? 0 : (this.#start + n) % this.#capacity;
+    return n;
+  }
+}
+
+// Promises that are settled already never let the event loop turn, which a socket does; so one read in so many does.
+const READS_PER_TURN = 64;
+let reads = 0;
+
+function fairly<T>(value: T): T | Promise<T> {
+  if (++reads < READS_PER_TURN) return value;
+  reads = 0;
+  return new Promise((resolve) => setImmediate(() => resolve(value)));
+}

@@ -6,8 +6,15 @@
 import { type Contestant, server } from "./harness/contestants.ts";
 import type { Work } from "./harness/load.ts";
 import type { Bound, Entry, Goal, Row } from "./harness/model.ts";
+import { denoProgram, idleMemory, pythonProgram, startup } from "./harness/programs.ts";
 
 const KIB = 1024;
+
+/** How many idle connections memory is measured over. */
+const IDLE = 2000;
+
+/** How far connections grow: 10,000, or what the descriptor limit leaves. */
+const CONNECTIONS = Math.min(10_000, descriptorLimit() - 100);
 
 const everyone: Contestant[] = [
   "raw",
@@ -15,14 +22,17 @@ const everyone: Contestant[] = [
   "ours: buffered",
   "ours: stream",
   "ours: zero-copy",
+  "ours: sockets",
   "node:net on Deno",
   "Web Streams",
   "Node.js",
   "Bun",
   "asyncio protocol",
   "asyncio streams",
+  "asyncio sockets",
   "uvloop protocol",
   "uvloop streams",
+  "uvloop sockets",
 ];
 
 /** All rows, in the order of the contract. */
@@ -61,6 +71,25 @@ export const rows: Row[] = [
     goal("ours: zero-copy", 0.95, 1),
     goal("ours: buffered", 0.95, 1),
   ]),
+  {
+    id: "lines-memory",
+    title: "`await reader.readline()`, 20-byte lines fed from memory",
+    unit: "lines/s",
+    better: "more",
+    entries: [
+      denoProgram("ours: readline", "lines_of_reader.ts"),
+      denoProgram("TextLineStream", "lines_of_text_line_stream.ts"),
+      pythonProgram("asyncio readline", "lines_of_asyncio.py"),
+    ],
+    goals: [
+      {
+        who: "ours: readline",
+        floor: { against: "asyncio readline", ratio: 3 },
+        aim: { against: "asyncio readline", ratio: 4 },
+      },
+      { who: "ours: readline", floor: { against: "TextLineStream", ratio: 1 } },
+    ],
+  },
   {
     id: "lines-tcp",
     title: "Line echo over TCP, 64-byte lines, 16 in flight, 10 connections",
@@ -101,6 +130,50 @@ export const rows: Row[] = [
     }),
     goals: [goal("ours: protocol", 0.90, 1), goal("ours: stream", 0.90, 1)],
   },
+  {
+    id: "idle-memory",
+    title: "Memory of an idle connection, server side, beside raw with a 2 KiB read pending",
+    unit: "KiB",
+    better: "less",
+    entries: [
+      idleMemory("raw", IDLE, "raw.ts", "--buffer", "2048"),
+      idleMemory("ours: stream", IDLE, "ours_streams.ts"),
+      idleMemory("ours: protocol", IDLE, "ours_protocol.ts"),
+    ],
+    goals: [{ who: "ours: stream", floor: raw(1.5), aim: raw(1.1) }],
+  },
+  {
+    id: "import",
+    title: "Import of `mod.ts`, the whole run of a script",
+    unit: "ms",
+    better: "less",
+    rounds: 15,
+    entries: [startup("an empty script", "import_nothing.ts"), startup("ours: import", "import_mod.ts")],
+    goals: [{
+      who: "ours: import",
+      floor: { against: "an empty script", difference: 15 },
+      aim: { against: "an empty script", difference: 8 },
+    }],
+  },
+  growth("readexactly", "`readexactly(n)`, fed 64 KiB at a time", "ns/byte", [64 * KIB, 1024 * KIB, 65536 * KIB]),
+  growth("bytewise", "A line of n bytes that comes byte by byte", "ns/byte", [KIB, 8 * KIB, 60 * KIB]),
+  growth("readuntil", "`readuntil` of 64 bytes in n that almost match", "ns/byte", [8 * KIB, 64 * KIB, 1024 * KIB]),
+  growth("writes", "n one-byte writes, then a drain", "ns/write", [1000, 10_000, 100_000]),
+  {
+    id: "growth-connections",
+    title: "Echo, 64 bytes, as connections grow",
+    unit: "messages/s",
+    better: "more",
+    duration: 1500,
+    entries: [100, CONNECTIONS].flatMap((connections) =>
+      entries(["raw", "ours: protocol", "ours: stream"], { mode: "echo", size: 64, connections })
+        .map((entry) => ({ ...entry, name: `${entry.name}, ${connections}` }))
+    ),
+    goals: ["ours: protocol", "ours: stream"].map((who) => ({
+      who: `${who}, ${CONNECTIONS}`,
+      floor: { against: `raw, ${CONNECTIONS}`, ratio: 0.8 },
+    })),
+  },
 ];
 
 function echo(id: string, kib: number, connections: number, goals: Goal[], who: Contestant[] = everyone): Row {
@@ -124,6 +197,25 @@ function bulk(mode: "sink" | "source", title: string): Row {
     entries: entries(["raw", "ours: zero-copy"], { mode }, "mibPerSecond"),
     goals: [goal("ours: zero-copy", 0.95, 1)],
   };
+}
+
+/** What a unit costs as n grows a thousandfold or so: at most a small factor, where quadratic cost would show as n. */
+function growth(name: string, title: string, unit: string, sizes: number[]): Row {
+  return {
+    id: `growth-${name}`,
+    title,
+    unit,
+    better: "less",
+    rounds: 3,
+    entries: sizes.map((n) => denoProgram(String(n), "growth.ts", name, String(n))),
+    goals: [{ who: String(sizes.at(-1)), floor: { against: String(sizes[0]), ratio: 4 } }],
+  };
+}
+
+function descriptorLimit(): number {
+  if (Deno.build.os === "windows") return Infinity;
+  const { stdout } = new Deno.Command("sh", { args: ["-c", "ulimit -Hn"] }).outputSync();
+  return parseInt(new TextDecoder().decode(stdout)) || Infinity;
 }
 
 function entries(who: Contestant[], work: Work, unit?: "messagesPerSecond" | "mibPerSecond"): Entry[] {

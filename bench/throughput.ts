@@ -1,24 +1,55 @@
 /**
- * The proof of speed: runs every row of the contract's table against its peers on this machine.
+ * The proof of speed: runs every row of the contract's table against its peers, prints what comes of it, and writes
+ * `RESULTS.md` and `results.svg`.
  *
- * `deno task bench:throughput [--quick] [--only ROW]... [--rounds N]`
+ * ```sh
+ * deno task bench:throughput                            # all rows, under five minutes
+ * deno task bench:throughput --quick                    # all rows, one short round: does it run?
+ * deno task bench:throughput --only echo-1k,churn       # some rows; nothing is written
+ * deno task bench:throughput --only tls --rounds 15     # the figure in doubt, again and again
+ * ```
  *
  * @module
  */
+import { chart } from "./harness/chart.ts";
+import { versions } from "./harness/contestants.ts";
 import { loadGenerator } from "./harness/load.ts";
+import type { RowResult } from "./harness/model.ts";
 import { pinning } from "./harness/processes.ts";
-import { rowText } from "./harness/report.ts";
+import { page, rowText } from "./harness/report.ts";
 import { type Effort, runRow } from "./harness/run_row.ts";
 import { rows } from "./rows.ts";
 
 const args = parse(Deno.args);
 const effort: Effort = args.quick
-  ? { rounds: args.rounds ?? 1, firstWarmup: 200, warmup: 100, duration: 300 }
-  : { rounds: args.rounds ?? 3, firstWarmup: 500, warmup: 200, duration: 700 };
-console.log(`load generator: ${(await loadGenerator()).description}; ${pinning}`);
+  ? { rounds: args.rounds ?? 1, firstWarmup: 200, warmup: 100, duration: 200 }
+  : { rounds: args.rounds ?? 5, firstWarmup: 400, warmup: 150, duration: 350 };
+const circumstances = {
+  ...await versions(),
+  load: (await loadGenerator()).description,
+  pinning,
+  effort: `${effort.rounds} rounds of ${effort.duration} ms`,
+};
+console.log(`${circumstances.present.join(", ")}\nload generator: ${circumstances.load}; ${pinning}`);
+console.log(`not installed: ${circumstances.absent.join(", ") || "none"}`);
+
+const results: RowResult[] = [];
 for (const row of rows) {
   if (args.only.length > 0 && !args.only.includes(row.id)) continue;
-  console.log(rowText(await runRow(row, effort)));
+  const result = await runRow(row, effort);
+  results.push(result);
+  console.log(rowText(result));
+}
+if (!args.quick && args.only.length === 0) {
+  await Deno.writeTextFile(new URL("RESULTS.md", import.meta.url), page(results, circumstances));
+  await Deno.writeTextFile(new URL("results.svg", import.meta.url), chart(results) ?? "");
+}
+const failed = results.flatMap(({ outcomes }) => outcomes).filter(({ name, missing }) =>
+  name.startsWith("ours") && missing !== undefined
+);
+if (failed.length > 0) {
+  console.error(`Cannot measure ${failed.map(({ name }) => name).join(", ")}`);
+  Deno.exit(1);
 }
 
 function parse(given: string[]): { quick: boolean; only: string[]; rounds: number | undefined } {
@@ -27,7 +58,13 @@ function parse(given: string[]): { quick: boolean; only: string[]; rounds: numbe
     if (given[i] === "--quick") parsed.quick = true;
     else if (given[i] === "--only") parsed.only.push(...given[++i]?.split(",") ?? []);
     else if (given[i] === "--rounds") parsed.rounds = Number(given[++i]);
-    else throw new Error(`Cannot run the benchmark: "${given[i]}" is not an option`);
+    else throw new TypeError(`Cannot run the benchmark: "${given[i]}" is not an option`);
+  }
+  const unknown = parsed.only.find((id) => !rows.some((row) => row.id === id));
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Cannot run the benchmark: "${unknown}" is not a row, as ${rows.map(({ id }) => id).join(", ")} are`,
+    );
   }
   return parsed;
 }

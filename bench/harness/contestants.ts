@@ -30,8 +30,8 @@ export function denoServer(file: string, ...args: string[]): readonly string[] {
   return [Deno.execPath(), "run", "-A", "--no-config", pathOf(`../servers/${file}`), ...args];
 }
 
-/** A Python that has asyncio, or undefined. */
-export const findPython = once(() => firstThatWorks(pythons, ["-c", "import asyncio, ssl"]));
+/** A Python: the one that has uvloop, so that asyncio and uvloop run on the same interpreter, else any; or undefined. */
+export const findPython = once(async () => await findUvloop() ?? await firstThatWorks(pythons, ["-c", "import ssl"]));
 
 const pythons = ["python3", "/usr/bin/python3"];
 const findUvloop = once(() => firstThatWorks(pythons, ["-c", "import uvloop"]));
@@ -42,26 +42,28 @@ type Command = () => Promise<readonly string[] | string>;
 
 const servers = {
   "raw": deno("raw.ts"),
-  "ours: protocol": deno("ours_protocol.ts"),
-  "ours: buffered": deno("ours_buffered.ts"),
-  "ours: stream": deno("ours_stream.ts"),
-  "ours: zero-copy": deno("ours_zero_copy.ts"),
-  "ours: lines": deno("ours_lines.ts"),
+  "ours: protocol": deno("ours_protocol.ts", "--api", "protocol"),
+  "ours: buffered": deno("ours_protocol.ts", "--api", "buffered"),
+  "ours: stream": deno("ours_streams.ts", "--api", "stream"),
+  "ours: zero-copy": deno("ours_streams.ts", "--api", "zero-copy"),
+  "ours: lines": deno("ours_streams.ts", "--api", "lines"),
+  "ours: sockets": deno("ours_sockets.ts"),
   "node:net on Deno": deno("node_net.mjs"),
   "Web Streams": deno("web_streams.ts"),
   "Node.js": program(findNode, "Node.js", "node_net.mjs"),
   "Bun": program(findBun, "Bun", "bun.js"),
   "asyncio protocol": program(findPython, "Python", "python.py", "--api", "protocol"),
   "asyncio streams": program(findPython, "Python", "python.py", "--api", "streams"),
+  "asyncio sockets": program(findPython, "Python", "python.py", "--api", "sockets"),
   "asyncio lines": program(findPython, "Python", "python.py", "--api", "lines"),
   "uvloop protocol": program(findUvloop, "uvloop", "python.py", "--loop", "uvloop", "--api", "protocol"),
-  "uvloop buffered": program(findUvloop, "uvloop", "python.py", "--loop", "uvloop", "--api", "buffered"),
   "uvloop streams": program(findUvloop, "uvloop", "python.py", "--loop", "uvloop", "--api", "streams"),
+  "uvloop sockets": program(findUvloop, "uvloop", "python.py", "--loop", "uvloop", "--api", "sockets"),
   "uvloop lines": program(findUvloop, "uvloop", "python.py", "--loop", "uvloop", "--api", "lines"),
 } satisfies Record<string, Command>;
 
-function deno(file: string): Command {
-  return () => Promise.resolve(denoServer(file));
+function deno(file: string, ...args: string[]): Command {
+  return () => Promise.resolve(denoServer(file, ...args));
 }
 
 function program(find: () => Promise<string | undefined>, title: string, file: string, ...args: string[]): Command {
@@ -76,6 +78,22 @@ function serverArguments({ mode, tls }: Work): string[] {
     ...(mode === "sink" || mode === "source" ? ["--mode", mode] : []),
     ...(tls ? ["--tls", pathOf("../fixtures")] : []),
   ];
+}
+
+/** What takes part, with versions, and what is not installed. */
+export async function versions(): Promise<{ present: string[]; absent: string[] }> {
+  const present = [`Deno ${Deno.version.deno}`];
+  const absent: string[] = [];
+  const ask = async (title: string, path: string | undefined, ...args: string[]) => {
+    if (path === undefined) return void absent.push(title);
+    const { stdout } = await new Deno.Command(path, { args, stderr: "null" }).output();
+    present.push(`${title} ${new TextDecoder().decode(stdout).trim().replace(/^v/, "")}`);
+  };
+  await ask("Node.js", await findNode(), "--version");
+  await ask("Bun", await findBun(), "--version");
+  await ask("Python", await findPython(), "-c", "import platform; print(platform.python_version())");
+  await ask("uvloop", await findUvloop(), "-c", "import uvloop; print(uvloop.__version__)");
+  return { present, absent };
 }
 
 async function firstThatWorks(programs: string[], args: string[]): Promise<string | undefined> {

@@ -54,6 +54,8 @@ export interface Row {
   chart?: string;
   /** The least number of rounds, where one sample is too noisy. */
   rounds?: number;
+  /** The least length of a measurement, in milliseconds, where one unit of work takes long; then one round will do. */
+  duration?: number;
 }
 
 /** What came of an entry. */

@@ -3,80 +3,135 @@
  *
  * @module
  */
-import { type Bound, type Judgement, median, type RowResult, type Verdict } from "./model.ts";
+import { type Bound, type Judgement, median, type Outcome, type RowResult, type Verdict } from "./model.ts";
+
+/** How it was measured, for the head of the page. */
+export interface Circumstances {
+  present: string[];
+  absent: string[];
+  load: string;
+  pinning: string;
+  effort: string;
+}
 
 /** A row as text: every entry, then every goal. */
 export function rowText(result: RowResult): string {
-  const { row, outcomes, verdicts } = result;
-  const reference = outcomes.find((outcome) => outcome.name === "raw");
-  const table = outcomes.filter((outcome) => outcome.samples.length > 0).map(({ name, samples }) => [
-    name,
-    number(median(samples.map(({ value }) => value))),
-    reference ? ratioTo(reference.samples.map(({ value }) => value), samples.map(({ value }) => value)) : "",
-    optional(samples.map(({ cpu }) => cpu)),
-    optional(samples.map(({ p50 }) => p50)),
-    optional(samples.map(({ p99 }) => p99)),
-    optional(samples.map(({ loadBusy }) => loadBusy)),
-  ]);
+  const table = tableOf(result);
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((line) => line[i]!.length)));
+  const lines = table.map((line) =>
+    "  " + line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ").trimEnd()
+  );
   return [
-    `\n${row.id}: ${row.title}`,
-    ...columns([["", row.unit, reference ? "× raw" : "", "cpu µs", "p50 µs", "p99 µs", "load busy"], ...table]),
-    ...outcomes.filter(({ missing }) => missing).map(({ name, missing }) => `  ${name}: not measured, ${missing}`),
-    ...verdicts.map((verdict) => `  ${mark(verdict.floor.met)} ${verdictText(verdict)}`),
+    `\n${result.row.id}: ${result.row.title}`,
+    ...lines,
+    ...missing(result).map((line) => `  ${line}`),
+    ...result.verdicts.map((verdict) => `  ${mark(verdict.floor.met)} ${verdictText(verdict)}`),
   ].join("\n");
 }
 
-/** A goal and what came of it, as one line. */
+/** All rows as a page of Markdown: first every goal, then every figure. */
+export function page(results: readonly RowResult[], { present, absent, load, pinning, effort }: Circumstances): string {
+  const goals = results.flatMap(({ row, verdicts }) =>
+    verdicts.map(({ goal, floor, aim }, i) => [
+      i === 0 ? row.title : "",
+      goal.who,
+      measuredText(floor) + (aim && aim.bound.against !== floor.bound.against ? `; ${measuredText(aim)}` : ""),
+      `${boundText(floor.bound)} ${mark(floor.met)}`,
+      aim ? `${boundText(aim.bound)} ${mark(aim.met)}` : "",
+    ])
+  );
+  return [
+    "# Results",
+    "",
+    "Written by `deno task bench:throughput`; run it to see the figures of your machine. Ratios hold from machine to",
+    "machine better than figures do.",
+    "",
+    `- ${present.join(", ")}; ${Deno.build.os}, ${Deno.build.arch}`,
+    `- Load generator: ${load}; ${pinning}`,
+    `- ${effort}; in turn, ratios taken within a round, medians of them`,
+    `- Not installed, so not measured: ${absent.length === 0 ? "none" : absent.join(", ")}`,
+    "",
+    "![Echo servers at three levels](results.svg)",
+    "",
+    "## Promised and measured",
+    "",
+    "The range in brackets is that of the rounds. “By processor time” compares what a unit of work costs the server,",
+    "which holds where the load generator, not the server, is at its limit, and where the machine is not quiet.",
+    "",
+    ...markdown([["work", "who", "measured", "floor", "aim"], ...goals]),
+    "",
+    "## All figures",
+    ...results.flatMap((result) => [
+      "",
+      `### ${result.row.title}`,
+      "",
+      ...markdown(tableOf(result)),
+      ...missing(result).map((line) => `\n${line}.`),
+    ]),
+    "",
+  ].join("\n");
+}
+
+/** A number with as many digits as make sense. */
+export function number(n: number): string {
+  if (n >= 1000) return Math.round(n).toLocaleString("en");
+  return String(Number(n.toPrecision(3)));
+}
+
 function verdictText({ goal, floor, aim }: Verdict): string {
-  const parts = [`${goal.who}: ${judgementText(floor)}, floor ${boundText(floor.bound)}`];
+  const parts = [`${goal.who}: ${measuredText(floor)}, floor ${boundText(floor.bound)}`];
   if (aim) {
     const again = aim.bound.against === floor.bound.against;
-    parts.push(`${again ? "" : `${judgementText(aim)}, `}aim ${boundText(aim.bound)}${aim.met ? " (met)" : ""}`);
+    parts.push(`${again ? "" : `${measuredText(aim)}, `}aim ${boundText(aim.bound)} ${mark(aim.met)}`);
   }
   return parts.join("; ");
 }
 
-/** What was measured, as in "0.97 × raw (0.95–0.99; by processor time 0.98)". */
-export function judgementText({ bound, measured, range, cpu }: Judgement): string {
+function measuredText({ bound, measured, range, cpu }: Judgement): string {
   if (Number.isNaN(measured)) return "not measured";
-  const how = [`${number(range[0])}–${number(range[1])}`];
-  if (!Number.isNaN(cpu)) how.push(`by processor time ${number(cpu)}`);
-  return `${boundText("ratio" in bound ? { ...bound, ratio: measured } : { ...bound, difference: measured })} (${
-    how.join("; ")
-  })`;
+  const remarks = range[0] === range[1] ? [] : [`${number(range[0])}–${number(range[1])}`];
+  if (!Number.isNaN(cpu)) remarks.push(`by processor time ${number(cpu)}`);
+  const value = boundText("ratio" in bound ? { ...bound, ratio: measured } : { ...bound, difference: measured });
+  return remarks.length === 0 ? value : `${value} (${remarks.join("; ")})`;
 }
 
-/** A bound, as in "0.9 × raw". */
-export function boundText(bound: Bound): string {
+function boundText(bound: Bound): string {
   return "ratio" in bound
     ? `${number(bound.ratio)} × ${bound.against}`
     : `${number(bound.difference)} over ${bound.against}`;
 }
 
-/** A number with as many digits as make sense. */
-export function number(n: number): string {
-  if (n >= 1000) return Math.round(n).toLocaleString("en").replaceAll(",", " ");
-  return String(Number(n.toPrecision(3)));
-}
-
-/** Whether something was met. */
-export function mark(met: boolean | null): string {
+function mark(met: boolean | null): string {
   return met === null ? "?" : met ? "✓" : "✗";
 }
 
-function ratioTo(reference: number[], values: number[]): string {
-  return number(median(values.flatMap((value, i) => reference[i] === undefined ? [] : [value / reference[i]])));
+/** The entries of a row as a table, with the columns that hold anything. */
+function tableOf({ row, outcomes }: RowResult): string[][] {
+  const measured = outcomes.filter((outcome) => outcome.samples.length > 0);
+  const raw = outcomes.find((outcome) => outcome.name === "raw")?.samples;
+  const all: [string, (outcome: Outcome) => string][] = [
+    ["", ({ name }) => name],
+    [row.unit, ({ samples }) => number(median(samples.map(({ value }) => value)))],
+    ["× raw", ({ samples }) => middle(samples.map(({ value }, i) => raw?.[i] && value / raw[i].value))],
+    ["cpu µs", ({ samples }) => middle(samples.map(({ cpu }) => cpu))],
+    ["p50 µs", ({ samples }) => middle(samples.map(({ p50 }) => p50))],
+    ["p99 µs", ({ samples }) => middle(samples.map(({ p99 }) => p99))],
+    ["load busy", ({ samples }) => middle(samples.map(({ loadBusy }) => loadBusy))],
+  ];
+  const used = all.filter(([title, cell]) => title === "" || measured.some((outcome) => cell(outcome) !== ""));
+  return [used.map(([title]) => title), ...measured.map((outcome) => used.map(([, cell]) => cell(outcome)))];
 }
 
-function optional(values: (number | undefined)[]): string {
+function middle(values: (number | undefined)[]): string {
   const known = values.filter((value) => value !== undefined);
   return known.length === 0 ? "" : number(median(known));
 }
 
-function columns(table: string[][]): string[] {
-  const widths = table[0]!.map((_, i) => Math.max(...table.map((line) => line[i]!.length)));
-  return table.map((line) => {
-    const cells = line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
-    return `  ${cells.join("  ")}`.trimEnd();
-  });
+function missing({ outcomes }: RowResult): string[] {
+  return outcomes.flatMap(({ name, missing }) => missing === undefined ? [] : [`${name}: not measured, ${missing}`]);
+}
+
+function markdown(table: string[][]): string[] {
+  const [head, ...lines] = table.map((cells) => `| ${cells.join(" | ")} |`);
+  return [head!, `|${table[0]!.map((_, i) => i === 0 ? "---" : "--:").join("|")}|`, ...lines];
 }

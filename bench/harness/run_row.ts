@@ -37,11 +37,13 @@ export async function runRow(row: Row, effort: Effort): Promise<RowResult> {
       if (typeof started === "string") outcome.missing = started;
       else running.set(outcome, started);
     }
-    for (let round = 0; round < Math.max(effort.rounds, row.rounds ?? 1); round++) {
+    const rounds = row.duration === undefined ? Math.max(effort.rounds, row.rounds ?? 1) : 1;
+    const duration = Math.max(effort.duration, row.duration ?? 0);
+    for (let round = 0; round < rounds; round++) {
       for (const [outcome, entry] of running) {
         const warmup = round === 0 ? effort.firstWarmup : effort.warmup;
         try {
-          outcome.samples.push(await entry.sample({ warmup, duration: effort.duration }));
+          outcome.samples.push(await entry.sample({ warmup, duration }));
         } catch (error) {
           outcome.samples = [];
           outcome.missing = messageOf(error);

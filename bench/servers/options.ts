@@ -1,6 +1,6 @@
 /**
  * The command line that every server of the benchmark has:
- * `--port 0 --mode echo|sink|source --buffer 65536 --tls DIRECTORY`.
+ * `--port 0 --mode echo|sink|source --buffer 65536 --tls DIRECTORY`, and for some `--api NAME`.
  *
  * @module
  */
@@ -18,20 +18,22 @@ export interface ServerOptions {
 }
 
 /** Reads the command line. */
-export function serverOptions(args: string[] = Deno.args): ServerOptions {
-  const given = (name: string) => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? undefined : args[at + 1];
-  };
-  const tls = given("tls");
+export function serverOptions(): ServerOptions {
+  const tls = option("tls");
   return {
-    port: Number(given("port") ?? 0),
-    mode: (given("mode") ?? "echo") as ServerOptions["mode"],
-    buffer: Number(given("buffer") ?? 65536),
+    port: Number(option("port") ?? 0),
+    mode: (option("mode") ?? "echo") as ServerOptions["mode"],
+    buffer: Number(option("buffer") ?? 65536),
     tls: tls === undefined
       ? undefined
       : { cert: Deno.readTextFileSync(`${tls}/localhost.crt`), key: Deno.readTextFileSync(`${tls}/localhost.key`) },
   };
+}
+
+/** One option of the command line. */
+export function option(name: string): string | undefined {
+  const at = Deno.args.indexOf(`--${name}`);
+  return at < 0 ? undefined : Deno.args[at + 1];
 }
 
 /** Tells the driver where the server listens. */

@@ -1,23 +1,13 @@
 /**
- * Ours, protocol: `dataReceived` and `write`.
+ * Ours, protocols: `--api protocol|buffered`.
  *
  * @module
  */
-import { createServer, Protocol, type Transport } from "../../mod.ts";
-import { announce, serverOptions } from "./options.ts";
+import { createServer } from "../../mod.ts";
+import { BufferedEcho, Echo } from "./echoes.ts";
+import { announce, option, serverOptions } from "./options.ts";
 
-class Echo extends Protocol {
-  #transport!: Transport;
-
-  override connectionMade(transport: Transport): void {
-    this.#transport = transport;
-  }
-
-  override dataReceived(data: Uint8Array): void {
-    this.#transport.write(data);
-  }
-}
-
-const { port, tls } = serverOptions();
-const server = await createServer(() => new Echo(), { hostname: "127.0.0.1", port, ...(tls && { tls }) });
+const { port, buffer, tls } = serverOptions();
+const factory = option("api") === "buffered" ? () => new BufferedEcho(buffer) : () => new Echo();
+const server = await createServer(factory, { hostname: "127.0.0.1", port, ...(tls && { tls }) });
 announce((server.addrs[0] as Deno.NetAddr).port);

@@ -1,4 +1,4 @@
-"""The same with Python: --loop asyncio|uvloop, --api protocol|buffered|streams|lines."""
+"""The same with Python: --loop asyncio|uvloop, --api protocol|streams|lines|sockets."""
 
 import argparse
 import asyncio
@@ -15,20 +15,6 @@ class Echo(asyncio.Protocol):
 
     def data_received(self, data):
         self.transport.write(data)
-
-
-class BufferedEcho(asyncio.BufferedProtocol):
-    def __init__(self):
-        self.memory = memoryview(bytearray(BUFFER))
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def get_buffer(self, size_hint):
-        return self.memory
-
-    def buffer_updated(self, n):
-        self.transport.write(bytes(self.memory[:n]))
 
 
 def no_delay(writer):
@@ -59,14 +45,40 @@ async def echo_lines(reader, writer):
         pass
 
 
+async def echo_socket(sock):
+    loop = asyncio.get_running_loop()
+    memory = memoryview(bytearray(BUFFER))
+    with sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            while n := await loop.sock_recv_into(sock, memory):
+                await loop.sock_sendall(sock, memory[:n])
+        except ConnectionError:
+            pass
+
+
+async def serve_sockets(port):
+    loop = asyncio.get_running_loop()
+    listener = socket.create_server(("127.0.0.1", port))
+    listener.setblocking(False)
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+    tasks = set()
+    while True:
+        sock, _ = await loop.sock_accept(listener)
+        task = loop.create_task(echo_socket(sock))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
 async def main(args):
+    if args.api == "sockets":
+        return await serve_sockets(args.port)
     context = None
     if args.tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(f"{args.tls}/localhost.crt", f"{args.tls}/localhost.key")
-    if args.api in ("protocol", "buffered"):
-        factory = Echo if args.api == "protocol" else BufferedEcho
-        server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", args.port, ssl=context)
+    if args.api == "protocol":
+        server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", args.port, ssl=context)
     else:
         handler = echo_stream if args.api == "streams" else echo_lines
         server = await asyncio.start_server(handler, "127.0.0.1", args.port, ssl=context)
@@ -77,7 +89,7 @@ async def main(args):
 parser = argparse.ArgumentParser()
 parser.add_argument("--port", type=int, default=0)
 parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-parser.add_argument("--api", choices=["protocol", "buffered", "streams", "lines"], default="protocol")
+parser.add_argument("--api", choices=["protocol", "streams", "lines", "sockets"], default="protocol")
 parser.add_argument("--tls")
 parser.add_argument("--mode", default="echo")
 args = parser.parse_args()

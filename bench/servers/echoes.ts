@@ -1,0 +1,78 @@
+/**
+ * How to echo with this package, at every level. The servers serve these; the benches in one process use them too.
+ *
+ * @module
+ */
+import { BufferedProtocol, Protocol, type StreamReader, type StreamWriter, type Transport } from "../../mod.ts";
+import { sockRecvInto, sockSendall } from "../../src/sock.ts";
+
+/** Protocol: `dataReceived` and `write`. */
+export class Echo extends Protocol {
+  #transport!: Transport;
+
+  override connectionMade(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  override dataReceived(data: Uint8Array): void {
+    this.#transport.write(data);
+  }
+}
+
+/** BufferedProtocol without a copy: reads into its own memory, sends it with `sendall`, and reads on when it is sent. */
+export class BufferedEcho extends BufferedProtocol {
+  readonly #memory: Uint8Array;
+  readonly #resume = () => this.#transport.resumeReading();
+  readonly #abort = () => this.#transport.abort();
+  #transport!: Transport;
+
+  constructor(buffer: number) {
+    super();
+    this.#memory = new Uint8Array(buffer);
+  }
+
+  override connectionMade(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  override getBuffer(): Uint8Array {
+    return this.#memory;
+  }
+
+  override bufferUpdated(n: number): void {
+    this.#transport.pauseReading();
+    this.#transport.sendall(this.#memory.subarray(0, n)).then(this.#resume, this.#abort);
+  }
+}
+
+/** Streams: `read`, `write`, `drain`. */
+export async function streamEcho(reader: StreamReader, writer: StreamWriter, buffer: number): Promise<void> {
+  for (let data = await reader.read(buffer); data.length > 0; data = await reader.read(buffer)) {
+    writer.write(data);
+    await writer.drain();
+  }
+}
+
+/** Streams by line: `readline`, `write`, `drain`. */
+export async function lineEcho(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  for (let line = await reader.readline(); line.length > 0; line = await reader.readline()) {
+    writer.write(line);
+    await writer.drain();
+  }
+}
+
+/** Streams without a copy: `readinto` and `sendall` over one buffer, the very loop that raw is. */
+export async function zeroCopyEcho(reader: StreamReader, writer: StreamWriter, buffer: number): Promise<void> {
+  const p = new Uint8Array(buffer);
+  for (let n = await reader.readinto(p); n !== null; n = await reader.readinto(p)) {
+    await writer.sendall(n === p.length ? p : p.subarray(0, n));
+  }
+}
+
+/** Socket calls: `sockRecvInto` and `sockSendall` over one buffer. */
+export async function socketEcho(conn: Deno.Conn, buffer: number): Promise<void> {
+  const p = new Uint8Array(buffer);
+  for (let n = await sockRecvInto(conn, p); n !== null; n = await sockRecvInto(conn, p)) {
+    await sockSendall(conn, n === p.length ? p : p.subarray(0, n));
+  }
+}

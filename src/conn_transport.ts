@@ -1,0 +1,287 @@
+/**
+ * A transport over any conn: the composition of a lifecycle, a read pump and a write pump, and how it all ends.
+ *
+ * The end is a sequence of phases:
+ *
+ * | phase    | what goes on                                                                  | next               |
+ * | -------- | ----------------------------------------------------------------------------- | ------------------ |
+ * | open     | both pumps run                                                                | flushing, lost     |
+ * | flushing | `close()` was called: reading stopped, what was written is being sent         | parting, lost      |
+ * | parting  | all is sent: the goodbye that keeps the system from destroying what was sent  | lost               |
+ * | lost     | the conn is closed; `connectionLost` is called in a later turn, once          |                    |
+ *
+ * The goodbye. A system that closes a TCP socket with unread bytes resets the connection, and the peer's system then
+ * throws away what it had not yet handed to its program. So before an open conn is closed the bytes that lie there are
+ * read and dropped. Over plain conns only those that are there already; over TLS, where session tickets lie unread more often
+ * than not, the writing direction is ended (close_notify) and everything is dropped until the peer's end (SPEC W7).
+ *
+ * @module
+ */
+import type { ConnLike } from "./conn.ts";
+import { lostError } from "./errors.ts";
+import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
+import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
+import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./transports.ts";
+import { WritePump, type WritePumpOwner } from "./write_pump.ts";
+
+type Phase = "open" | "flushing" | "parting" | "lost";
+
+/** What is around a transport. */
+export interface ConnTransportOptions {
+  /** More to tell by `getExtraInfo`. */
+  extra?: Partial<ExtraInfo>;
+  /** For TLS: how long flush and goodbye may take together, in milliseconds. */
+  shutdownTimeout?: number;
+  /** Where errors go that no caller waits for; the exception handler by default. */
+  report?: (context: ErrorContext) => void;
+  /** Called after `connectionLost`. */
+  onLost?: () => void;
+}
+
+/** A transport over a conn. */
+export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, WritePumpOwner {
+  readonly #conn: ConnLike;
+  readonly #options: ConnTransportOptions;
+  readonly #lifecycle: Lifecycle;
+  readonly #reads: ReadPump;
+  readonly #writes: WritePump;
+  #phase: Phase = "open";
+  #dropped = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param conn The conn, the transport's from now on
+   * @param protocol The protocol
+   * @param options What is around
+   * @throws {TypeError} If the protocol is none
+   */
+  constructor(conn: ConnLike, protocol: StreamProtocolLike, options: ConnTransportOptions = {}) {
+    this.#conn = conn;
+    this.#options = options;
+    this.#lifecycle = new Lifecycle(this, protocol);
+    this.#reads = new ReadPump(conn, this.#lifecycle, this);
+    this.#writes = new WritePump(conn, this.#lifecycle, this);
+  }
+
+  /**
+   * Tells the protocol of its connection, and begins to read.
+   *
+   * @throws {Error} What `connectionMade` threw
+   */
+  start(): void {
+    this.#lifecycle.connectionMade(this);
+    this.#reads.start();
+  }
+
+  /** Begins to read for a protocol that knows its connection already, as after an upgrade. */
+  continue(): void {
+    this.#lifecycle.connectionKept();
+    this.#reads.start();
+  }
+
+  getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
+    return this.#extraInfo(name) ?? defaultValue as D;
+  }
+
+  getProtocol(): StreamProtocolLike {
+    return this.#lifecycle.protocol;
+  }
+
+  setProtocol(protocol: BaseProtocolLike): void {
+    this.#lifecycle.protocol = protocol as StreamProtocolLike;
+  }
+
+  isClosing(): boolean {
+    return this.#phase !== "open";
+  }
+
+  isReading(): boolean {
+    return this.#phase === "open" && this.#reads.reading;
+  }
+
+  pauseReading(): void {
+    this.#reads.pause();
+  }
+
+  resumeReading(): void {
+    this.#reads.resume();
+  }
+
+  write(data: Uint8Array | string): void {
+    const bytes = this.#checked(data, "write");
+    if (bytes.length === 0) return;
+    if (this.#phase === "open") this.#writes.write(bytes);
+    else this.#drop();
+  }
+
+  writelines(chunks: Iterable<Uint8Array | string>): void {
+    const list = Array.from(chunks, (chunk) => this.#checked(chunk, "write")).filter((bytes) => bytes.length > 0);
+    if (list.length === 0) return;
+    if (this.#phase === "open") this.#writes.write(list.length === 1 ? list[0]! : concat(list));
+    else this.#drop();
+  }
+
+  sendall(data: Uint8Array): Promise<void> {
+    try {
+      if (!(data instanceof Uint8Array)) {
+        throw new TypeError(`Cannot send: data must be a Uint8Array, not "${typeof data}"`);
+      }
+      this.#checked(data, "send");
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (data.length === 0) return Promise.resolve();
+    if (this.#phase !== "open") return Promise.reject(lostError(null, "send"));
+    return this.#writes.sendall(data);
+  }
+
+  canWriteEof(): boolean {
+    return this.#conn.closeWrite !== undefined;
+  }
+
+  writeEof(): void {
+    if (!this.canWriteEof()) {
+      throw new Error("Cannot write EOF: the connection cannot close its writing direction alone");
+    }
+    if (this.#phase === "open") this.#writes.end();
+  }
+
+  close(): void {
+    if (this.#phase !== "open") return;
+    this.#phase = "flushing";
+    this.#reads.stop();
+    const { shutdownTimeout } = this.#options;
+    if (shutdownTimeout !== undefined) this.#timer = setTimeout(() => this.#shutdownTimedOut(), shutdownTimeout);
+    if (this.#writes.flushed) this.#part();
+  }
+
+  abort(): void {
+    this.#lose(null);
+  }
+
+  getWriteBufferSize(): number {
+    return this.#writes.size;
+  }
+
+  getWriteBufferLimits(): WriteBufferLimits {
+    return this.#writes.marks.limits;
+  }
+
+  setWriteBufferLimits(limits?: { high?: number; low?: number }): void {
+    this.#writes.marks.set(limits);
+    this.#writes.checkMarks();
+  }
+
+  // What the lifecycle and the pumps call.
+
+  report(context: ErrorContext): void {
+    if (this.#options.report === undefined) callExceptionHandler(context);
+    else this.#options.report(context);
+  }
+
+  protocolFailed(error: Error): void {
+    this.#lose(error);
+  }
+
+  readingEnded(keepOpen: boolean): void {
+    if (!keepOpen) this.close();
+  }
+
+  readingFailed(error: Error): void {
+    this.#lose(error);
+  }
+
+  writingFlushed(): void {
+    if (this.#phase === "flushing") this.#part();
+  }
+
+  writingFailed(error: Error): void {
+    this.#lose(error);
+  }
+
+  #extraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | undefined {
+    switch (name) {
+      case "conn":
+        return this.#conn as ExtraInfo[K];
+      case "peername":
+        return this.#conn.remoteAddr as ExtraInfo[K];
+      case "sockname":
+        return this.#conn.localAddr as ExtraInfo[K];
+      default:
+        return this.#options.extra?.[name];
+    }
+  }
+
+  /** The bytes of what is to be written, if it may be (SPEC W5). */
+  #checked(data: Uint8Array | string, doing: string): Uint8Array {
+    const bytes = typeof data === "string" ? encoder.encode(data) : data;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`Cannot ${doing}: data must be a Uint8Array or a string, not "${typeof data}"`);
+    }
+    if (this.#writes.ending) throw new Error(`Cannot ${doing}: writeEof() was called before`);
+    return bytes;
+  }
+
+  /** Drops a write on a connection that is closing (SPEC W6). */
+  #drop(): void {
+    if (++this.#dropped < FIRST_WARNED_DROP) return;
+    const error = new Error(`Cannot write: the connection is closing; "${this.#dropped}" writes were dropped`);
+    this.report({
+      message: "A closing connection is still written to",
+      error,
+      protocol: this.getProtocol(),
+      transport: this,
+    });
+  }
+
+  /** Everything is sent: the goodbye. Its errors do not count, as nothing is lost by them. */
+  #part(): void {
+    this.#phase = "parting";
+    const overTls = this.#options.shutdownTimeout !== undefined;
+    if (this.#reads.sawEnd && !overTls) return this.#lose(null);
+    const goodbye = overTls ? this.#sayGoodbye() : this.#reads.dropWhatLiesThere();
+    goodbye.catch(() => {}).then(() => this.#lose(null));
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    if (!this.#writes.ending) await this.#conn.closeWrite?.();
+    if (!this.#reads.sawEnd) await this.#reads.discard();
+  }
+
+  #shutdownTimedOut(): void {
+    this.#lose(
+      this.#phase === "parting" ? null : new Deno.errors.TimedOut(
+        `Cannot close in order: "${this.#writes.size}" bytes were not sent within ${this.#options.shutdownTimeout} ms`,
+      ),
+    );
+  }
+
+  #lose(error: Error | null): void {
+    if (this.#phase === "lost") return;
+    this.#phase = "lost";
+    clearTimeout(this.#timer);
+    this.#reads.stop();
+    this.#writes.close(error);
+    this.#conn.close();
+    queueMicrotask(() => {
+      this.#lifecycle.connectionLost(error);
+      this.#options.onLost?.();
+    });
+  }
+}
+
+const encoder = new TextEncoder();
+
+// As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
+const FIRST_WARNED_DROP = 5;
+
+function concat(list: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(list.reduce((total, bytes) => total + bytes.length, 0));
+  let offset = 0;
+  for (const bytes of list) {
+    all.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return all;
+}

@@ -1,0 +1,249 @@
+/**
+ * Opening a server for protocols: what to listen on, and in which way it speaks TLS.
+ *
+ * @module
+ */
+import { checkFactory } from "./connect.ts";
+import { tuneConn } from "./dial.ts";
+import type { ErrorContext } from "./exception_handler.ts";
+import {
+  aBoolean,
+  aCount,
+  aFunction,
+  anObject,
+  aPort,
+  aSignal,
+  aString,
+  aUnixPath,
+  type Check,
+  checkOptions,
+  throwIfAborted,
+} from "./options.ts";
+import { Server, type ServerOptions, type Welcome } from "./server.ts";
+import {
+  checkTlsServerOptions,
+  DEFAULT_HANDSHAKE_TIMEOUT,
+  DEFAULT_SHUTDOWN_TIMEOUT,
+  handshakeNative,
+  listenTlsNative,
+  type SecureConn,
+  serverTlsMode,
+  tlsAcceptConn,
+  type TlsServerOptions,
+} from "./tls.ts";
+import type { BaseProtocolLike } from "./transports.ts";
+import { listenUnix } from "./unix_listener.ts";
+
+/** What all servers take. */
+export interface ServeOptions {
+  /** Speaks TLS, with this certificate. */
+  tls?: TlsServerOptions;
+  /** Whether to accept at once; `true` by default. Else `server.startServing()` begins. */
+  startServing?: boolean;
+  /** How many connections may be open, handshakes under way included; while so many are, no more are accepted. */
+  maxConnections?: number;
+  /** Gets everything that goes wrong in the server: handlers, handshakes, accept; the exception handler by default. */
+  onError?: (error: Error, context: ErrorContext) => void;
+  /** Closes the server when it aborts. */
+  signal?: AbortSignal;
+}
+
+/** How to serve TCP. Either `port`, or `listener`. */
+export interface ListenOptions extends ServeOptions {
+  /** The host name or address to listen on, or several; "0.0.0.0" by default. */
+  hostname?: string | string[];
+  /** The port; 0 for any. */
+  port?: number;
+  /** A listener that is bound already, instead of `hostname` and `port`; the server's from now on. */
+  listener?: Deno.Listener;
+  /** How many connections the system keeps until they are accepted; 511 by default. */
+  backlog?: number;
+  /** Whether several processes may listen on the port (SO_REUSEPORT). Needs `--unstable-net`. */
+  reusePort?: boolean;
+  /** Whether small writes leave at once (TCP_NODELAY); `true` by default. */
+  noDelay?: boolean;
+  /** Whether the system probes an idle connection (SO_KEEPALIVE); `false` by default. */
+  keepAlive?: boolean;
+}
+
+/** How to serve on a Unix socket. */
+export interface UnixListenOptions extends ServeOptions {
+  /** The path of the socket. A file that a dead server left there is removed. */
+  path: string;
+}
+
+/**
+ * Opens a server that makes a protocol for each connection. As asyncio's `loop.create_server`.
+ *
+ * @param protocolFactory Makes the protocol of a connection
+ * @param options Where to listen, and how
+ * @returns The server, accepting unless told otherwise
+ * @throws {TypeError | RangeError} If the options are wrong, before anything is done
+ * @throws {Deno.errors.AddrInUse} If the port is taken
+ *
+ * @example An echo server
+ * ```ts
+ * import { createServer, Protocol, type Transport } from "@tideline/net";
+ *
+ * class Echo extends Protocol {
+ *   #transport!: Transport;
+ *   override connectionMade(transport: Transport) {
+ *     this.#transport = transport;
+ *   }
+ *   override dataReceived(data: Uint8Array) {
+ *     this.#transport.write(data);
+ *   }
+ * }
+ *
+ * await using server = await createServer(() => new Echo(), { hostname: "127.0.0.1", port: 0 });
+ * console.log(server.addrs);
+ * ```
+ */
+export async function createServer(
+  protocolFactory: () => BaseProtocolLike,
+  options: ListenOptions,
+): Promise<Server> {
+  checkFactory("serve", protocolFactory);
+  checkListenOptions(options);
+  throwIfAborted(options.signal);
+  const native = options.tls !== undefined && options.listener === undefined && serverTlsMode(options.tls) === "native";
+  const listeners = options.listener !== undefined ? [options.listener] : bindAll(options, native);
+  return await serve(protocolFactory, listeners, options);
+}
+
+/**
+ * Opens a server on a Unix socket that makes a protocol for each connection. As asyncio's `loop.create_unix_server`.
+ *
+ * @param protocolFactory Makes the protocol of a connection
+ * @param options Where to listen, and how
+ * @returns The server, accepting unless told otherwise
+ * @throws {TypeError | RangeError} If the options are wrong, before anything is done
+ * @throws {Deno.errors.AddrInUse} If a live server, or another kind of file, is at the path
+ *
+ * @example
+ * ```ts
+ * import { createUnixServer, Protocol } from "@tideline/net";
+ *
+ * const path = await Deno.makeTempDir() + "/socket";
+ * await using _server = await createUnixServer(() => new Protocol(), { path });
+ * ```
+ */
+export async function createUnixServer(
+  protocolFactory: () => BaseProtocolLike,
+  options: UnixListenOptions,
+): Promise<Server> {
+  checkFactory("serve", protocolFactory);
+  checkOptions("serve", options, { ...serveChecks, path: aUnixPath });
+  if (options.path === undefined) throw new TypeError("Cannot serve: there is no path");
+  if (options.tls !== undefined) checkTlsServerOptions(options.tls);
+  throwIfAborted(options.signal);
+  return await serve(protocolFactory, [await listenUnix(options.path)], options);
+}
+
+const hostnameCheck: Check = (value) => {
+  const list = Array.isArray(value) ? value : [value];
+  return list.length > 0 && list.every((one) => aString(one) === null)
+    ? null
+    : "must be a non-empty string, or a list of such";
+};
+const listenerCheck: Check = (value) => {
+  const { accept, close } = (value ?? {}) as Partial<Deno.Listener>;
+  return typeof accept === "function" && typeof close === "function" ? null : "must have accept() and close()";
+};
+
+const serveChecks: Record<string, Check> = {
+  tls: anObject,
+  startServing: aBoolean,
+  maxConnections: aCount,
+  onError: aFunction,
+  signal: aSignal,
+};
+
+const listenChecks: Record<string, Check> = {
+  ...serveChecks,
+  hostname: hostnameCheck,
+  port: aPort,
+  listener: listenerCheck,
+  backlog: aCount,
+  reusePort: aBoolean,
+  noDelay: aBoolean,
+  keepAlive: aBoolean,
+};
+
+function checkListenOptions(options: ListenOptions): void {
+  checkOptions("serve", options, listenChecks);
+  const { listener, hostname, port, backlog, reusePort, tls } = options;
+  if (listener !== undefined) {
+    for (const [name, value] of Object.entries({ hostname, port, backlog, reusePort })) {
+      if (value !== undefined) {
+        throw new TypeError(`Cannot serve: ${name} "${value}" does not go together with listener`);
+      }
+    }
+  } else if (port === undefined) {
+    throw new TypeError("Cannot serve: there is neither a port nor a listener");
+  }
+  if (tls !== undefined) checkTlsServerOptions(tls);
+  // An unstable call ends the process without its flag, so the look comes before the leap.
+  if (reusePort && !("listenDatagram" in Deno && typeof Deno.listenDatagram === "function")) {
+    throw new Deno.errors.NotSupported('Cannot serve: reusePort "true" needs the flag --unstable-net');
+  }
+}
+
+/** Binds each host once: all or none. */
+function bindAll(options: ListenOptions, native: boolean): Deno.Listener[] {
+  const { hostname, port, backlog, reusePort } = options;
+  const hostnames = Array.isArray(hostname) ? new Set(hostname) : [hostname];
+  const listeners: Deno.Listener[] = [];
+  try {
+    for (const one of hostnames) {
+      const listenOptions = {
+        port: port!,
+        ...(one !== undefined && { hostname: one }),
+        ...(backlog !== undefined && { tcpBacklog: backlog }),
+        ...(reusePort !== undefined && { reusePort }),
+      };
+      listeners.push(native ? listenTlsNative(listenOptions, options.tls!) : Deno.listen(listenOptions));
+    }
+  } catch (error) {
+    for (const listener of listeners) listener.close();
+    throw error;
+  }
+  return listeners;
+}
+
+async function serve(
+  protocolFactory: () => BaseProtocolLike,
+  listeners: readonly Deno.Listener[],
+  options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive">,
+): Promise<Server> {
+  const { tls, noDelay, keepAlive, maxConnections, onError, startServing = true, signal } = options;
+  const serverOptions: ServerOptions = { protocolFactory, listeners, noDelay, keepAlive, maxConnections, onError };
+  if (tls !== undefined) serverOptions.handshake = handshakeOf(tls, noDelay, keepAlive);
+  const server = new Server(serverOptions);
+  if (signal !== undefined) {
+    const close = () => server.close();
+    signal.addEventListener("abort", close, { once: true });
+    // Does not outlive the server, as the signal may.
+    void server.waitClosed().then(() => signal.removeEventListener("abort", close));
+  }
+  if (startServing) await server.startServing();
+  return server;
+}
+
+function handshakeOf(
+  tls: TlsServerOptions,
+  noDelay: boolean | undefined,
+  keepAlive: boolean | undefined,
+): NonNullable<ServerOptions["handshake"]> {
+  const { handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, shutdownTimeout = DEFAULT_SHUTDOWN_TIMEOUT } = tls;
+  return async (conn, signal): Promise<Welcome> => {
+    let secure: SecureConn;
+    if ("handshake" in conn) {
+      secure = await handshakeNative(conn as Deno.TlsConn, { timeout: handshakeTimeout, signal });
+    } else {
+      if ("setNoDelay" in conn) tuneConn("serve", conn, noDelay, keepAlive);
+      secure = await tlsAcceptConn(conn, tls, { signal });
+    }
+    return { conn: secure.conn, around: { extra: { tls: secure.info }, shutdownTimeout } };
+  };
+}

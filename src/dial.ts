@@ -1,0 +1,206 @@
+/**
+ * From a host name to a connection: addresses, Happy Eyeballs, and an abort that leaks nothing.
+ *
+ * `Deno.connect` races addresses too, but tells only one of their errors, cannot be kept to one family, and cannot bind the
+ * local end. So a name is resolved here (as the system does it, `node:dns`) and each address is tried by itself: the next one
+ * when the last has failed or did not answer in time, families in turn (RFC 8305).
+ *
+ * @module
+ */
+import { abortable } from "./abortable.ts";
+import type { ConnLike } from "./conn.ts";
+import { connFromNode } from "./adapters/conn_from_node.ts";
+import { toNetError } from "./errors.ts";
+
+/** Where to connect to, and how. */
+export interface DialOptions {
+  /** The host name or address; "127.0.0.1" by default. */
+  hostname?: string;
+  /** The port. */
+  port: number;
+  /** Only addresses of this family. */
+  family?: 4 | 6;
+  /** The local end. */
+  localAddr?: { hostname?: string; port?: number };
+  /** How long an address has before the next is tried as well, in milliseconds. */
+  happyEyeballsDelay?: number;
+  /** Whether small writes leave at once; `true` by default. */
+  noDelay?: boolean;
+  /** Whether the system probes; `false` by default. */
+  keepAlive?: boolean;
+  /** Aborts it. */
+  signal?: AbortSignal;
+}
+
+/** As RFC 8305 recommends, in milliseconds. */
+const DEFAULT_DELAY = 250;
+
+/**
+ * Connects over TCP.
+ *
+ * @param options Where to, and how
+ * @returns The connection
+ * @throws {AggregateError} If several addresses were tried and all failed; the error itself if it was one
+ */
+export async function dial(options: DialOptions): Promise<ConnLike> {
+  const { hostname = "127.0.0.1", family, signal } = options;
+  const addresses = isLiteral(hostname)
+    ? [hostname.replace(/^\[(.*)\]$/, "$1")]
+    : await abortable(lookup(hostname, family), signal);
+  if (family === undefined || !isLiteral(hostname) || familyOf(addresses[0]!) === family) {
+    return await race(addresses, options);
+  }
+  throw new Deno.errors.AddrNotAvailable(`Cannot connect to "${hostname}": it is not an address of family "${family}"`);
+}
+
+/**
+ * Connects to a Unix socket.
+ *
+ * @param path Where
+ * @param signal Aborts it
+ * @returns The connection
+ */
+export async function dialUnix(path: string, signal?: AbortSignal): Promise<ConnLike> {
+  const connecting = Deno.connect({ transport: "unix", path }).catch((error) => {
+    throw explained(error, path);
+  });
+  try {
+    return await abortable(connecting, signal);
+  } catch (error) {
+    // The system cannot be told to stop: what it brings later is closed.
+    if (signal?.aborted) connecting.then((conn) => conn.close(), () => {});
+    throw error;
+  }
+}
+
+/**
+ * Sets what a TCP connection can be set, while nothing is under way on it yet.
+ *
+ * @param doing What it is for, as in "connect"
+ * @param conn The connection
+ * @param noDelay Whether small writes leave at once; `undefined` for yes where that can be set
+ * @param keepAlive Whether the system probes; `undefined` to leave it
+ * @throws {TypeError} If one is asked for that cannot be set on this connection
+ */
+export function tuneConn(
+  doing: string,
+  conn: ConnLike,
+  noDelay: boolean | undefined,
+  keepAlive: boolean | undefined,
+): void {
+  const tcp = conn as Partial<Pick<Deno.TcpConn, "setNoDelay" | "setKeepAlive">>;
+  if (tcp.setNoDelay !== undefined) tcp.setNoDelay(noDelay ?? true);
+  else if (noDelay !== undefined) {
+    throw new TypeError(`Cannot ${doing}: noDelay cannot be set on this kind of connection`);
+  }
+  if (keepAlive === undefined) return;
+  if (keepAlive !== undefined && tcp.setKeepAlive === undefined) {
+    throw new TypeError(`Cannot ${doing}: keepAlive cannot be set on this kind of connection`);
+  }
+  tcp.setNoDelay?.(noDelay ?? true);
+  if (keepAlive !== undefined) tcp.setKeepAlive!(keepAlive);
+}
+
+/** Tries addresses one after the other, and together where one is slow; the first connection wins. */
+function race(addresses: readonly string[], options: DialOptions): Promise<ConnLike> {
+  const { signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const stop = new AbortController();
+  const errors: Error[] = [];
+  let begun = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return new Promise<ConnLike>((resolve, reject) => {
+    const abort = () => {
+      stop.abort();
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    const begin = () => {
+      clearTimeout(timer);
+      if (stop.signal.aborted || begun === addresses.length) return;
+      const address = addresses[begun++]!;
+      if (begun < addresses.length) timer = setTimeout(begin, happyEyeballsDelay);
+      connectTo(address, options, stop.signal).then((conn) => {
+        if (stop.signal.aborted) return conn.close();
+        stop.abort();
+        resolve(conn);
+      }, (error) => {
+        if (stop.signal.aborted) return;
+        errors.push(explained(error, `${options.hostname ?? address}" at "${address}:${options.port}`));
+        if (errors.length < addresses.length) return begin();
+        reject(errors.length === 1 ? errors[0] : new AggregateError(errors, errors.map((e) => e.message).join("; ")));
+      });
+    };
+    stop.signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    });
+    begin();
+  });
+}
+
+async function connectTo(hostname: string, options: DialOptions, signal: AbortSignal): Promise<ConnLike> {
+  const { port, localAddr, noDelay, keepAlive } = options;
+  if (localAddr === undefined) {
+    const conn = await Deno.connect({ hostname, port, signal });
+    tuneConn("connect", conn, noDelay, keepAlive);
+    return conn;
+  }
+  // Only node:net can bind the local end.
+  const { connect } = await import("node:net");
+  return await new Promise<ConnLike>((resolve, reject) => {
+    const socket = connect({
+      host: hostname,
+      port,
+      ...(localAddr.hostname === undefined ? {} : { localAddress: localAddr.hostname }),
+      ...(localAddr.port === undefined ? {} : { localPort: localAddr.port }),
+      allowHalfOpen: true,
+      noDelay: noDelay ?? true,
+      keepAlive: keepAlive ?? false,
+    });
+    socket.once("connect", () => {
+      socket.removeAllListeners("error");
+      resolve(connFromNode(socket));
+    });
+    socket.once("error", reject);
+    signal.addEventListener("abort", () => {
+      if (!socket.connecting) return;
+      socket.destroy();
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+/** All addresses of a name, families in turn, in the order of the system. */
+async function lookup(hostname: string, family: 4 | 6 | undefined): Promise<string[]> {
+  const { lookup } = await import("node:dns/promises");
+  let found: { address: string; family: number }[];
+  try {
+    found = await lookup(hostname, { all: true, family: family ?? 0, verbatim: true } as { all: true });
+  } catch (error) {
+    throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": its address is not known`, { cause: error });
+  }
+  const first = found.filter((one) => one.family === found[0]?.family);
+  const second = found.filter((one) => one.family !== found[0]?.family);
+  const inTurn = first.flatMap((one, i) => i < second.length ? [one, second[i]!] : [one]);
+  const all = [...inTurn, ...second.slice(first.length)].map((one) => one.address);
+  const unique = [...new Set(all)];
+  if (unique.length > 0) return unique;
+  throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": it has no address`);
+}
+
+/** The same kind of error, with what could not be done. */
+function explained(thrown: unknown, where: string): Error {
+  const error = toNetError(thrown, `connect to "${where}"`);
+  if (error.message.startsWith("Cannot")) return error;
+  const Class = Object.values(Deno.errors).find((one) => error.constructor === one) ?? Error;
+  return new Class(`Cannot connect to "${where}": ${error.message}`, { cause: error });
+}
+
+function isLiteral(hostname: string): boolean {
+  return hostname.includes(":") || /^[0-9]+(\.[0-9]+){3}$/.test(hostname);
+}
+
+function familyOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}

@@ -1,0 +1,88 @@
+/**
+ * Opening a connection as a pair of streams.
+ *
+ * @module
+ */
+import { type ConnectOptions, createConnection, createUnixConnection, type UnixConnectOptions } from "./connect.ts";
+import { StreamReaderProtocol } from "./stream_protocol.ts";
+import { StreamReader } from "./stream_reader.ts";
+import { StreamWriter } from "./stream_writer.ts";
+import type { Connection } from "./connect.ts";
+
+/** What pairs of streams take beyond the options of their connection. */
+export interface StreamOptions {
+  /** The reader's limit, in bytes; 65536 by default. */
+  limit?: number;
+  /** Keeps a read under way, so that a peer that left is noticed between reads; `false` by default. */
+  readAhead?: boolean;
+}
+
+/** A pair of streams over one connection. */
+export interface StreamConnection extends AsyncDisposable {
+  /** What the peer sends. */
+  reader: StreamReader;
+  /** What is sent to the peer. */
+  writer: StreamWriter;
+}
+
+/**
+ * Opens a connection as a pair of streams. As `asyncio.open_connection`.
+ *
+ * @param options Where to connect to, and how
+ * @returns The streams; to be closed by `writer.close()` or `await using`
+ * @throws {TypeError | RangeError} If the options are wrong, before anything is done
+ * @throws {AggregateError} If several addresses were tried and all failed; the error itself if it was one
+ *
+ * @example Asking an echo server
+ * ```ts
+ * import { openConnection, startServer } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = await startServer(async (reader, writer) => {
+ *   writer.write(await reader.readline());
+ * }, { hostname: "127.0.0.1", port: 0 });
+ * const { port } = server.addrs[0] as Deno.NetAddr;
+ *
+ * await using connection = await openConnection({ port });
+ * connection.writer.write("hello\n");
+ * assertEquals(new TextDecoder().decode(await connection.reader.readline()), "hello\n");
+ * ```
+ */
+export async function openConnection(options: ConnectOptions & StreamOptions): Promise<StreamConnection> {
+  const { limit, readAhead, ...connectOptions } = options;
+  return await connectStreams((factory) => createConnection(factory, connectOptions), limit, readAhead);
+}
+
+/**
+ * Opens a connection to a Unix socket as a pair of streams. As `asyncio.open_unix_connection`.
+ *
+ * @param options Where to connect to, and how
+ * @returns The streams; to be closed by `writer.close()` or `await using`
+ * @throws {TypeError | RangeError} If the options are wrong, before anything is done
+ *
+ * @example
+ * ```ts
+ * import { openUnixConnection, startUnixServer } from "@tideline/net";
+ *
+ * const path = await Deno.makeTempDir() + "/socket";
+ * await using _server = await startUnixServer((_reader, writer) => void writer.close(), { path });
+ * await using _connection = await openUnixConnection({ path });
+ * ```
+ */
+export async function openUnixConnection(options: UnixConnectOptions & StreamOptions): Promise<StreamConnection> {
+  const { limit, readAhead, ...connectOptions } = options;
+  return await connectStreams((factory) => createUnixConnection(factory, connectOptions), limit, readAhead);
+}
+
+async function connectStreams(
+  connect: (factory: () => StreamReaderProtocol) => Promise<Connection<StreamReaderProtocol>>,
+  limit: number | undefined,
+  readAhead: boolean | undefined,
+): Promise<StreamConnection> {
+  const reader = new StreamReader(limit === undefined ? {} : { limit });
+  const { transport, protocol } = await connect(() =>
+    new StreamReaderProtocol(reader, undefined, { readAhead: readAhead ?? false })
+  );
+  const writer = new StreamWriter(transport, protocol, reader);
+  return { reader, writer, [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() };
+}

@@ -1,0 +1,328 @@
+/**
+ * The reading half of a connection: pulls bytes out of a conn and hands them to the protocol.
+ *
+ * Theory of operation. A read cannot be taken back, so the states tell apart whether one is under way and whether its
+ * bytes are wanted:
+ *
+ * | state      | a read is under way | bytes are wanted                                                  |
+ * | ---------- | ------------------- | ----------------------------------------------------------------- |
+ * | init       | no                  | not yet: the protocol is being told of its connection             |
+ * | reading    | yes                 | yes                                                               |
+ * | delivering | no                  | yes: a callback of the protocol runs, the next read comes after it |
+ * | paused     | no                  | no                                                                |
+ * | keeping    | yes                 | no: what it brings will be kept                                   |
+ * | kept       | no                  | no: what a read brought lies here                                 |
+ * | due        | no                  | yes: what was kept is about to be delivered                       |
+ * | stopping   | yes                 | no: what it brings is dropped                                     |
+ * | discarding | yes                 | no: so is everything else, to the end of the stream               |
+ * | detached   | yes                 | by somebody else, who took the conn over                          |
+ * | ended      | no                  | no                                                                |
+ *
+ * A pause inside a callback leads from `delivering` to `paused`, where no read is under way (SPEC C5): a protocol that
+ * pauses after each piece reads on demand, and never more than it asked for.
+ *
+ * A plain protocol is read for in one block that is used again and again, and gets copies; a new block for every read
+ * would halve the throughput of 10 KiB messages. The size of reads follows what they bring, so that an idle connection
+ * costs 2 KiB and a busy one is read in few calls.
+ *
+ * @module
+ */
+import type { ConnLike } from "./conn.ts";
+import { toNetError } from "./errors.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { BLOCK_SIZES, copyOf, giveBlock, takeBlock } from "./memory.ts";
+import type { BufferedProtocolLike } from "./transports.ts";
+
+type State =
+  | "init"
+  | "reading"
+  | "delivering"
+  | "paused"
+  | "keeping"
+  | "kept"
+  | "due"
+  | "stopping"
+  | "discarding"
+  | "detached"
+  | "ended";
+
+/** What a pump needs of the transport it belongs to. */
+export interface ReadPumpOwner {
+  /** The stream ended, and the protocol was told; `keepOpen` is what it answered. */
+  readingEnded(keepOpen: boolean): void;
+  /** A read failed. */
+  readingFailed(error: Error): void;
+}
+
+/** Reads from a conn, for a protocol. */
+export class ReadPump {
+  readonly #conn: ConnLike;
+  readonly #lifecycle: Lifecycle;
+  readonly #owner: ReadPumpOwner;
+  #state: State = "init";
+  /** Which of the block sizes to read. */
+  #step = 0;
+  /** Where the read under way, or what was kept, lies: in our own block, or in memory that `#giver` gave. */
+  #memory: Uint8Array = NO_MEMORY;
+  #block: Uint8Array = NO_MEMORY;
+  #giver: BufferedProtocolLike | null = null;
+  /** How much was kept; `null` for the end of the stream. */
+  #kept: number | null = 0;
+  #sawEnd = false;
+  #discarded = 0;
+  /** Who waits for the end of discarding, or for what the read under way brings. */
+  #settled: ((n: number | null) => void) | null = null;
+
+  /**
+   * @param conn What to read from
+   * @param lifecycle What to hand the bytes to
+   * @param owner The transport
+   */
+  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: ReadPumpOwner) {
+    this.#conn = conn;
+    this.#lifecycle = lifecycle;
+    this.#owner = owner;
+  }
+
+  /** Whether bytes are wanted. */
+  get reading(): boolean {
+    const state = this.#state;
+    return state === "init" || state === "reading" || state === "delivering" || state === "due";
+  }
+
+  /** Whether the conn said that its stream has ended. */
+  get sawEnd(): boolean {
+    return this.#sawEnd;
+  }
+
+  /** Begins, unless it was paused before. */
+  start(): void {
+    if (this.#state === "init") this.#read();
+  }
+
+  /** Holds back the protocol's callbacks. */
+  pause(): void {
+    switch (this.#state) {
+      case "init":
+      case "delivering":
+        this.#state = "paused";
+        break;
+      case "reading":
+        this.#state = "keeping";
+        break;
+      case "due":
+        this.#state = "kept";
+        break;
+    }
+  }
+
+  /** Lets them come again, but never from inside this call. */
+  resume(): void {
+    switch (this.#state) {
+      case "paused":
+        this.#read();
+        break;
+      case "keeping":
+        this.#state = "reading";
+        break;
+      case "kept":
+        this.#state = "due";
+        queueMicrotask(this.#deliverKept);
+        break;
+    }
+  }
+
+  /** Ends: nothing is delivered any more, and no read is begun. */
+  stop(): void {
+    switch (this.#state) {
+      case "reading":
+      case "keeping":
+        this.#state = "stopping";
+        break;
+      case "stopping":
+      case "discarding":
+        break;
+      default:
+        this.#end();
+    }
+  }
+
+  /**
+   * After {@linkcode stop}: reads and drops everything to the end of the stream.
+   *
+   * @returns Settles at the end of the stream, also if that is an error
+   */
+  discard(): Promise<unknown> {
+    const done = new Promise<number | null>((resolve) => this.#settled = resolve);
+    if (this.#state !== "stopping") {
+      this.#memory = this.#ownBlock();
+      this.#issue();
+    }
+    this.#state = "discarding";
+    return done;
+  }
+
+  /**
+   * After {@linkcode stop}: reads and drops the bytes that are there already, within bounds.
+   *
+   * @returns Settles when none are left
+   */
+  async dropWhatLiesThere(): Promise<void> {
+    // Where a read is under way nothing lies there.
+    if (this.#state === "stopping") return;
+    this.discard();
+    for (let before = -1; before < this.#discarded && this.#discarded < MOST_DROPPED;) {
+      before = this.#discarded;
+      // A read that finds bytes settles within two hops of the microtask queue; a later one would have to wait for them.
+      for (let hops = 0; hops < 4; hops++) await null;
+    }
+  }
+
+  /**
+   * Ends because somebody else takes the conn over.
+   *
+   * @returns What the read under way will bring, `null` being the end of the stream; or `null` if none is under way
+   * @throws {Deno.errors.InvalidData} If bytes were kept
+   */
+  detach(): Promise<Uint8Array | null> | null {
+    switch (this.#state) {
+      case "kept":
+      case "due":
+        throw new Deno.errors.InvalidData(
+          `Cannot take the connection over: ${this.#kept ?? "the end of the stream and 0"} bytes were received before`,
+        );
+      case "reading":
+      case "keeping": {
+        const memory = this.#memory;
+        this.#state = "detached";
+        return new Promise<number | null>((resolve) => this.#settled = resolve)
+          .then((n) => n === null ? null : memory.slice(0, n));
+      }
+      default:
+        this.#end();
+        return null;
+    }
+  }
+
+  #read(): void {
+    const buffered = this.#lifecycle.buffered;
+    if (buffered === null) {
+      this.#memory = this.#ownBlock();
+      this.#giver = null;
+    } else {
+      this.#state = "delivering";
+      const memory = this.#lifecycle.getBuffer(BLOCK_SIZES[this.#step]!);
+      // The protocol failed, or paused, or closed.
+      if (memory === null || (this.#state as State) !== "delivering") return;
+      this.#memory = memory;
+      this.#giver = buffered;
+    }
+    this.#state = "reading";
+    this.#issue();
+  }
+
+  #issue(): void {
+    this.#conn.read(this.#memory).then(this.#onRead, this.#onError);
+  }
+
+  readonly #onRead = (n: number | null): void => {
+    if (n === null) this.#sawEnd = true;
+    switch (this.#state) {
+      case "reading":
+        this.#adapt(n);
+        this.#deliver(n);
+        break;
+      case "keeping":
+        this.#kept = n;
+        this.#state = "kept";
+        break;
+      case "discarding":
+        if (n === null) return this.#end(n);
+        this.#discarded += n;
+        this.#issue();
+        break;
+      default:
+        this.#end(n);
+    }
+  };
+
+  readonly #onError = (thrown: unknown): void => {
+    const { reading } = this;
+    const wanted = reading || this.#state === "keeping";
+    this.#end(null);
+    if (wanted) this.#owner.readingFailed(toNetError(thrown, "read"));
+  };
+
+  readonly #deliverKept = (): void => {
+    if (this.#state === "due") this.#deliver(this.#kept);
+  };
+
+  #deliver(n: number | null): void {
+    if (n === null) {
+      this.#end();
+      this.#owner.readingEnded(this.#lifecycle.eofReceived());
+      return;
+    }
+    this.#state = "delivering";
+    if (n > 0) {
+      const { buffered } = this.#lifecycle;
+      if (buffered === null) this.#lifecycle.dataReceived(copyOf(this.#memory, n));
+      else if (buffered === this.#giver) this.#lifecycle.bufferUpdated(n);
+      else this.#deliverElsewhere(n);
+    }
+    if (this.#state === "delivering") this.#read();
+  }
+
+  /** The protocol was switched to a buffered one while the read was under way: its bytes go to other memory. */
+  #deliverElsewhere(n: number): void {
+    const memory = this.#lifecycle.getBuffer(n);
+    if (memory === null || this.#state !== "delivering") return this.#keepForLater(n);
+    const fit = Math.min(n, memory.length);
+    memory.set(this.#memory.subarray(0, fit));
+    if (fit < n) {
+      // The rest is kept, and due unless the callback pauses.
+      this.#memory = this.#memory.subarray(fit);
+      this.#kept = n - fit;
+      this.#state = "due";
+      queueMicrotask(this.#deliverKept);
+    }
+    this.#lifecycle.bufferUpdated(fit);
+  }
+
+  #keepForLater(n: number): void {
+    if (this.#state !== "paused") return;
+    this.#kept = n;
+    this.#state = "kept";
+  }
+
+  #adapt(n: number | null): void {
+    if (n === null) return;
+    if (n === this.#memory.length) {
+      if (this.#step < LARGEST_STEP) this.#step++;
+    } else if (this.#step > 0 && n < BLOCK_SIZES[this.#step - 1]!) {
+      this.#step--;
+    }
+  }
+
+  #ownBlock(): Uint8Array {
+    const size = BLOCK_SIZES[this.#step]!;
+    if (this.#block.length !== size) {
+      giveBlock(this.#block);
+      this.#block = takeBlock(size);
+    }
+    return this.#block;
+  }
+
+  #end(n: number | null = null): void {
+    this.#state = "ended";
+    this.#settled?.(n);
+    this.#settled = null;
+    giveBlock(this.#block);
+    this.#block = this.#memory = NO_MEMORY;
+    this.#giver = null;
+  }
+}
+
+const NO_MEMORY = new Uint8Array(0);
+const LARGEST_STEP = 2;
+const MOST_DROPPED = 1 << 20;

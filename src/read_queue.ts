@@ -1,0 +1,239 @@
+/**
+ * Where bytes that were fed meet the read that waits for them: the inside of a stream reader.
+ *
+ * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A read is an *attempt*: a
+ * function that looks at what is buffered and at how the stream stands, and either returns the result, or throws, or
+ * returns `undefined`, which means "not yet". It is made at once; if the read must wait, the attempt is kept (one at a
+ * time) and made again whenever something was fed. An abort merely forgets it: as nothing is taken before an attempt
+ * succeeds, no byte is lost (SPEC R7).
+ *
+ * The queue also governs the transport that feeds it, by one of two policies. *Bounded*, as in asyncio: paused while more
+ * than twice the limit is buffered. *On demand*: paused whenever no read waits. A read may offer its caller's memory as
+ * the `target` to be filled straight from the connection.
+ *
+ * @module
+ */
+import { ByteBuffer } from "./byte_buffer.ts";
+import type { ReadTransport } from "./transports.ts";
+
+/** How a queue governs its transport; see the head of this file. */
+export type ReadPolicy = "bounded" | "onDemand";
+
+/** One try at a read: the result, or `undefined` for "not yet". */
+export type Attempt<T> = () => T | undefined;
+
+/** Bytes that were fed, the read that waits, and how the stream stands. */
+export class ReadQueue {
+  /** What was fed and not yet read. To be taken from by {@linkcode take} and {@linkcode drop} only. */
+  readonly buffer = new ByteBuffer();
+  /** What the stream ended with, if it was an error. */
+  exception: Error | null = null;
+  /** Whether the end of the stream was fed. */
+  ended = false;
+  readonly #limit: number;
+  #waiting: Waiting<unknown> | null = null;
+  #transport: ReadTransport | null = null;
+  #transportPaused = false;
+  #policy: ReadPolicy = "bounded";
+
+  /**
+   * @param limit Half of how much may be buffered, in bytes
+   */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The memory of the read that waits, if bytes may be read right into it. */
+  get target(): Uint8Array | null {
+    return this.#waiting === null ? null : this.#waiting.target;
+  }
+
+  /**
+   * Tells what feeds the queue, and governs it from now on.
+   *
+   * @param transport The transport, not paused
+   * @param policy How to govern it
+   */
+  attach(transport: ReadTransport, policy: ReadPolicy): void {
+    this.#transport = transport;
+    this.#transportPaused = false;
+    this.#policy = policy;
+    this.#govern();
+  }
+
+  /**
+   * Reads: makes an attempt, and as long as it has no result waits and makes it again.
+   *
+   * @param attempt The attempt
+   * @param signal Aborts it
+   * @param target The caller's memory, if the result may be the number of bytes read right into it
+   * @returns The result
+   */
+  get<T>(attempt: Attempt<T>, signal?: AbortSignal, target: Uint8Array | null = null): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    let result: T | undefined;
+    try {
+      result = attempt();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (result !== undefined) return Promise.resolve(result);
+    if (this.#waiting !== null) {
+      return Promise.reject(new Deno.errors.Busy("Cannot read: another read is waiting on this reader"));
+    }
+    const waiting = new Waiting(attempt, target);
+    this.#waiting = waiting as Waiting<unknown>;
+    if (signal !== undefined) {
+      // The transport is not paused here: what a read under way brings shall be fed, where it is safe from errors.
+      waiting.abortable(signal, () => this.#waiting = null);
+    }
+    this.#govern();
+    return waiting.promise;
+  }
+
+  /**
+   * Takes bytes out.
+   *
+   * @param n How many; no more than there are
+   * @returns A view of them
+   */
+  take(n: number): Uint8Array {
+    const bytes = this.buffer.take(n);
+    if (this.#transportPaused) this.#govern();
+    return bytes;
+  }
+
+  /**
+   * Takes bytes out into the caller's memory.
+   *
+   * @param p The memory
+   * @returns How many
+   */
+  takeInto(p: Uint8Array): number {
+    const n = this.buffer.takeInto(p);
+    if (this.#transportPaused) this.#govern();
+    return n;
+  }
+
+  /**
+   * Drops bytes.
+   *
+   * @param n How many; no more than there are
+   */
+  drop(n: number): void {
+    this.buffer.drop(n);
+    if (this.#transportPaused) this.#govern();
+  }
+
+  /**
+   * Adds bytes.
+   *
+   * @param data The bytes, which are copied
+   */
+  feed(data: Uint8Array): void {
+    this.buffer.append(data);
+    this.#tryAgain();
+    this.#govern();
+  }
+
+  /**
+   * Ends the read that waits because bytes were read into its {@linkcode target}.
+   *
+   * @param n How many
+   */
+  filledTarget(n: number): void {
+    const waiting = this.#waiting!;
+    this.#waiting = null;
+    waiting.end(n);
+    this.#govern();
+  }
+
+  /** Ends the stream. */
+  end(): void {
+    this.ended = true;
+    this.#tryAgain();
+  }
+
+  /**
+   * Ends the stream with an error.
+   *
+   * @param error Why
+   */
+  fail(error: Error): void {
+    this.exception = error;
+    this.#tryAgain();
+  }
+
+  #tryAgain(): void {
+    const waiting = this.#waiting;
+    if (waiting === null) return;
+    // Nobody waits while the attempt takes bytes out, so that this does not pass for a read that wants more.
+    this.#waiting = null;
+    if (!waiting.tryAgain()) this.#waiting = waiting;
+  }
+
+  #govern(): void {
+    const transport = this.#transport;
+    if (transport === null) return;
+    if (this.#transportPaused) {
+      if (this.#waiting === null && (this.#policy === "onDemand" || this.buffer.length > this.#limit)) return;
+      this.#transportPaused = false;
+      transport.resumeReading();
+    } else if (this.#waiting === null && (this.#policy === "onDemand" || this.buffer.length > 2 * this.#limit)) {
+      this.#transportPaused = true;
+      transport.pauseReading();
+    }
+  }
+}
+
+/** A read that waits. */
+class Waiting<T> {
+  readonly promise: Promise<T>;
+  readonly target: Uint8Array | null;
+  readonly #attempt: Attempt<T>;
+  #resolve!: (result: T) => void;
+  #reject!: (error: unknown) => void;
+  #signal: AbortSignal | null = null;
+  #onAbort: (() => void) | null = null;
+
+  constructor(attempt: Attempt<T>, target: Uint8Array | null) {
+    this.#attempt = attempt;
+    this.target = target;
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  abortable(signal: AbortSignal, forget: () => void): void {
+    this.#signal = signal;
+    this.#onAbort = () => {
+      forget();
+      this.#unlisten();
+      this.#reject(signal.reason);
+    };
+    signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Makes the attempt; tells whether the read is over. */
+  tryAgain(): boolean {
+    try {
+      const result = this.#attempt();
+      if (result === undefined) return false;
+      this.end(result);
+    } catch (error) {
+      this.#unlisten();
+      this.#reject(error);
+    }
+    return true;
+  }
+
+  end(result: T): void {
+    this.#unlisten();
+    this.#resolve(result);
+  }
+
+  #unlisten(): void {
+    if (this.#signal !== null) this.#signal.removeEventListener("abort", this.#onAbort!);
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * The glue between a transport and a pair of streams: a protocol that feeds a reader and opens the gate of a writer.
+ *
+ * It is a buffered protocol, so that `readinto` can hand the caller's own memory to the conn. For other reads the bytes
+ * come in a lent block and are copied into the reader. By default it reads on demand: the transport is paused unless a read
+ * waits, which puts back pressure on the peer at once and leaves the conn quiet for an upgrade to TLS.
+ *
+ * @module
+ */
+import { DrainGate } from "./drain_gate.ts";
+import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import { giveBlock, takeBlock } from "./memory.ts";
+import { BufferedProtocol } from "./protocols.ts";
+import type { ReadQueue } from "./read_queue.ts";
+import { queueOf, type StreamReader } from "./stream_reader.ts";
+import { type FlowControl, StreamWriter } from "./stream_writer.ts";
+import type { Transport } from "./transports.ts";
+
+/** Handles a connection that a server accepted. */
+export type ClientConnected = (reader: StreamReader, writer: StreamWriter) => void | Promise<void>;
+
+/** How a {@linkcode StreamReaderProtocol} behaves. */
+export interface StreamReaderProtocolOptions {
+  /** Keeps a read under way, within twice the reader's limit, instead of reading on demand. */
+  readAhead?: boolean;
+  /** Where errors of the handler go; the exception handler by default. */
+  onError?: (error: Error, context: ErrorContext) => void;
+}
+
+/**
+ * Turns the callbacks of a transport into a reader and a writer. As `asyncio.StreamReaderProtocol`.
+ *
+ * @example Streams on top of createConnection
+ * ```ts
+ * import { connPair, createConnection, StreamReader, StreamReaderProtocol, StreamWriter } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [conn, peer] = connPair();
+ * const reader = new StreamReader();
+ * const { transport, protocol } = await createConnection(() => new StreamReaderProtocol(reader), { conn });
+ * const writer = new StreamWriter(transport, protocol, reader);
+ * await peer.write(new TextEncoder().encode("hello\n"));
+ * assertEquals(new TextDecoder().decode(await reader.readline()), "hello\n");
+ * await writer.close();
+ * peer.close();
+ * ```
+ */
+export class StreamReaderProtocol extends BufferedProtocol implements FlowControl {
+  readonly #gate = new DrainGate();
+  readonly #reader: StreamReader;
+  readonly #queue: ReadQueue;
+  readonly #clientConnected: ClientConnected | undefined;
+  readonly #options: StreamReaderProtocolOptions;
+  /** The block that is being read into; a `readinto` has memory of its own. */
+  #block: Uint8Array | null = null;
+
+  /**
+   * @param reader The reader to feed
+   * @param clientConnected Called with reader and writer when the connection is made. When the promise it returns settles
+   * the connection is closed; if it returns nothing the connection stays
+   * @param options
+   */
+  constructor(reader: StreamReader, clientConnected?: ClientConnected, options: StreamReaderProtocolOptions = {}) {
+    super();
+    this.#reader = reader;
+    this.#queue = queueOf(reader);
+    this.#clientConnected = clientConnected;
+    this.#options = options;
+  }
+
+  override connectionMade(transport: Transport): void {
+    this.#queue.attach(transport, this.#options.readAhead ? "bounded" : "onDemand");
+    if (this.#clientConnected !== undefined) {
+      this.#handle(this.#clientConnected, new StreamWriter(transport, this, this.#reader));
+    }
+  }
+
+  override getBuffer(sizeHint: number): Uint8Array {
+    const { target } = this.#queue;
+    if (target !== null) {
+      this.#block = null;
+      return target;
+    }
+    return this.#block = takeBlock(sizeHint);
+  }
+
+  override bufferUpdated(n: number): void {
+    const block = this.#block;
+    if (block === null) {
+      this.#queue.filledTarget(n);
+    } else {
+      this.#block = null;
+      this.#queue.feed(n === block.length ? block : block.subarray(0, n));
+      giveBlock(block);
+    }
+  }
+
+  override eofReceived(): boolean {
+    this.#queue.end();
+    return true;
+  }
+
+  override pauseWriting(): void {
+    this.#gate.pause();
+  }
+
+  override resumeWriting(): void {
+    this.#gate.resume();
+  }
+
+  override connectionLost(error: Error | null): void {
+    if (error === null) this.#queue.end();
+    else this.#queue.fail(error);
+    this.#gate.lose(error);
+  }
+
+  /**
+   * Waits until writing is not paused.
+   *
+   * @returns Rejects when the connection is lost
+   */
+  drain(): Promise<void> {
+    return this.#gate.drain();
+  }
+
+  /**
+   * Waits until the connection is lost.
+   *
+   * @returns Rejects with the error it is lost with; may be ignored
+   */
+  waitClosed(): Promise<void> {
+    return this.#gate.lost();
+  }
+
+  #handle(handler: ClientConnected, writer: StreamWriter): void {
+    let result;
+    try {
+      result = handler(this.#reader, writer);
+    } catch (error) {
+      this.#handlerFailed(error, writer);
+      return;
+    }
+    if (result === undefined) return;
+    Promise.resolve(result).then(
+      () => void writer.transport.close(),
+      (error) => this.#handlerFailed(error, writer),
+    );
+  }
+
+  #handlerFailed(thrown: unknown, writer: StreamWriter): void {
+    const error = thrown instanceof Error ? thrown : new Error(`The handler threw "${thrown}"`, { cause: thrown });
+    const { transport } = writer;
+    const context = { message: "Cannot go on with a connection: its handler failed", error, protocol: this, transport };
+    if (this.#options.onError === undefined) callExceptionHandler(context);
+    else this.#options.onError(error, context);
+    transport.close();
+  }
+}

@@ -1,0 +1,473 @@
+/**
+ * Reading a stream of bytes as one pleases: lines, exact sizes, up to a separator, or whatever comes.
+ *
+ * Each kind of read is here, as an attempt on the {@linkcode ReadQueue} that does the waiting.
+ *
+ * @module
+ */
+import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
+import { ReadQueue } from "./read_queue.ts";
+import { type Match, Search, type Separator, Separators } from "./separators.ts";
+import type { ReadTransport } from "./transports.ts";
+
+/** The default limit of a reader, in bytes. */
+export const DEFAULT_LIMIT = 65536;
+
+/** What every read takes. */
+export interface ReadOptions {
+  /** Aborts the read: it rejects with the reason at once, no byte is lost, and the next read works. */
+  signal?: AbortSignal;
+}
+
+// The way in for the stream protocol: what it needs is no business of users.
+let queueOfReader: (reader: StreamReader) => ReadQueue;
+
+/**
+ * Reads from a stream of bytes. As `asyncio.StreamReader`.
+ *
+ * One read waits at a time; a second one is refused with `Deno.errors.Busy`. Results are views of larger blocks, which are
+ * never written again.
+ *
+ * @example Lines and exact sizes from one stream
+ * ```ts
+ * import { StreamReader } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new StreamReader();
+ * reader.feedData(new TextEncoder().encode("5\r\nhello"));
+ * reader.feedEof();
+ * const size = parseInt(new TextDecoder().decode(await reader.readuntil("\r\n")));
+ * assertEquals(new TextDecoder().decode(await reader.readexactly(size)), "hello");
+ * assertEquals(reader.atEof(), true);
+ * ```
+ */
+export class StreamReader implements AsyncIterable<Uint8Array> {
+  /** How long a line may be, and, twice over, how much is buffered ahead. In bytes. */
+  readonly limit: number;
+  readonly #queue: ReadQueue;
+  #readable: ReadableStream<Uint8Array> | null = null;
+
+  /**
+   * @param options
+   * @param options.limit How long a line may be, and, twice over, how much is buffered ahead, in bytes; 65536 by default
+   * @throws {RangeError} If the limit is not above 0
+   */
+  constructor({ limit = DEFAULT_LIMIT }: { limit?: number } = {}) {
+    if (typeof limit !== "number" || !(limit > 0)) {
+      throw new RangeError(`Cannot create a reader: limit must be a number above 0, not "${limit}"`);
+    }
+    this.limit = limit;
+    this.#queue = new ReadQueue(limit);
+  }
+
+  /** How many bytes can be had without waiting. */
+  get buffered(): number {
+    return this.#queue.buffer.length;
+  }
+
+  /**
+   * Reads some bytes, or all until the end. As `asyncio.StreamReader.read`.
+   *
+   * @param n The most bytes to read; negative (the default) for all until the end of the stream
+   * @param options
+   * @returns 1 to `n` bytes; none only at the end of the stream, or if `n` is 0
+   * @throws {RangeError} If `n` is not an integer
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  read(n = -1, options?: ReadOptions): Promise<Uint8Array> {
+    if (!Number.isInteger(n)) return refuseSize("read", n);
+    const signal = options?.signal;
+    if (n < 0) return this.#queue.get(() => this.#takeAllAtEnd(), signal);
+    return this.#queue.get(n === 0 ? () => NOTHING : () => this.#takeSome(n), signal);
+  }
+
+  /**
+   * Reads a line, its "\n" included. As `asyncio.StreamReader.readline`, but a line that is too long is not dropped:
+   * {@linkcode StreamReader.skipuntil} does that.
+   *
+   * @param options
+   * @returns The line; at the end of the stream what there is, maybe nothing
+   * @throws {LimitOverrunError} If the line is longer than the limit
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readline(options?: ReadOptions): Promise<Uint8Array> {
+    // The line is mostly there: 10 M lines/s without, 6 M with an attempt of its own.
+    if (options === undefined) {
+      const { buffer } = this.#queue;
+      const newline = buffer.indexOf(NEWLINE, 0, Math.min(buffer.length, this.limit + 1));
+      if (newline >= 0) return Promise.resolve(this.#queue.take(newline + 1));
+    }
+    const search = this.#searchFor(newlines, "read a line");
+    return this.#queue.get(() => {
+      const line = search();
+      return line !== undefined ? this.#queue.take(line.end) : this.#takeAllAtEnd();
+    }, options?.signal);
+  }
+
+  /**
+   * Reads exactly so many bytes, not bound by the limit. As `asyncio.StreamReader.readexactly`.
+   *
+   * @param n How many bytes
+   * @param options
+   * @returns The bytes
+   * @throws {RangeError} If `n` is negative or not an integer
+   * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readexactly(n: number, options?: ReadOptions): Promise<Uint8Array> {
+    if (!Number.isInteger(n) || n < 0) return refuseSize("read exactly", n);
+    return this.#queue.get(() => {
+      return this.#queue.buffer.length >= n ? this.#queue.take(n) : this.#failAtEnd(n);
+    }, options?.signal);
+  }
+
+  /**
+   * Reads up to a separator, which is part of the result. As `asyncio.StreamReader.readuntil`.
+   *
+   * Of several separators the match that ends first wins, of equal ends the shortest. Whether the limit is overrun depends
+   * on the bytes alone, not on how they arrived: with L the length of the longest separator, only the first limit + L bytes
+   * count.
+   *
+   * @param separator The separator, or a list of which any counts; "\n" by default
+   * @param options `limit`: the limit of this read, in bytes, instead of the reader's
+   * @returns The bytes, the separator included
+   * @throws {TypeError} If a separator is empty, or there is none
+   * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
+   * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readuntil(
+    separator: Separator | readonly Separator[] = "\n",
+    options?: ReadOptions & { limit?: number },
+  ): Promise<Uint8Array> {
+    const limit = options?.limit ?? this.limit;
+    if (!(limit > 0)) {
+      return Promise.reject(new RangeError(`Cannot read until a separator: limit must be above 0, not "${limit}"`));
+    }
+    const separators = separatorsOf(separator);
+    if (separators instanceof TypeError) return Promise.reject(separators);
+    const search = this.#searchFor(separators, "read until a separator", limit);
+    return this.#queue.get(() => {
+      const match = search();
+      return match !== undefined ? this.#queue.take(match.end) : this.#failAtEnd(null);
+    }, options?.signal);
+  }
+
+  /**
+   * Reads into memory of the caller's, as `Deno.Conn.read` does.
+   *
+   * When nothing is buffered the bytes come straight from the connection, without a copy, and the memory is in use until
+   * the promise settles. With a `signal` they are copied once, as a read from the system cannot be taken back.
+   *
+   * @param p The memory
+   * @param options
+   * @returns How many bytes were put at its start, at least one unless it is empty; `null` at the end of the stream
+   * @throws {TypeError} If it is not a `Uint8Array`
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readinto(p: Uint8Array, options?: ReadOptions): Promise<number | null> {
+    if (!(p instanceof Uint8Array)) {
+      return Promise.reject(new TypeError(`Cannot read: the memory must be a Uint8Array, not "${typeof p}"`));
+    }
+    const queue = this.#queue;
+    const attempt = (): number | null | undefined => {
+      if (queue.buffer.length > 0 || p.length === 0) return queue.takeInto(p);
+      return this.#atEnd() ? null : undefined;
+    };
+    const signal = options?.signal;
+    return queue.get(attempt, signal, signal === undefined ? p : null);
+  }
+
+  /**
+   * Looks at the bytes to come and leaves them there.
+   *
+   * @param n How many bytes to wait for; at most twice the limit
+   * @param options
+   * @returns A copy of `n` bytes, or of what there is at the end of the stream
+   * @throws {RangeError} If `n` is negative, not an integer, or more than twice the limit
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  peek(n: number, options?: ReadOptions): Promise<Uint8Array> {
+    if (!Number.isInteger(n) || n < 0) return refuseSize("peek", n);
+    if (n > 2 * this.limit) {
+      return Promise.reject(
+        new RangeError(`Cannot peek "${n}" bytes: at most ${2 * this.limit}, twice the limit, are buffered`),
+      );
+    }
+    const { buffer } = this.#queue;
+    return this.#queue.get(() => {
+      if (buffer.length >= n) return buffer.peek(n);
+      return this.#atEnd() ? buffer.peek(buffer.length) : undefined;
+    }, options?.signal);
+  }
+
+  /**
+   * Drops everything through a separator, in bounded memory. So a line that is too long is done with.
+   *
+   * An abort leaves dropped what was dropped until then.
+   *
+   * @param separator The separator, or a list of which any counts; "\n" by default
+   * @param options
+   * @returns How many bytes were dropped, the separator included; at the end of the stream how many until then
+   * @throws {TypeError} If a separator is empty, or there is none
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  skipuntil(separator: Separator | readonly Separator[] = "\n", options?: ReadOptions): Promise<number> {
+    const separators = separatorsOf(separator);
+    if (separators instanceof TypeError) return Promise.reject(separators);
+    const search = new Search(separators);
+    const { buffer } = this.#queue;
+    let dropped = 0;
+    let expected = buffer.taken;
+    const drop = (n: number): number => {
+      this.#queue.drop(n);
+      expected = buffer.taken;
+      return dropped += n;
+    };
+    return this.#queue.get(() => {
+      if (buffer.taken !== expected) search.reset();
+      const match = search.next(buffer, buffer.length);
+      if (match !== null) return drop(match.end);
+      // What may be the start of a separator is kept, so that an abort does not tear it.
+      const n = search.position - search.begun;
+      search.dropped(n);
+      drop(n);
+      return this.#atEnd() ? drop(buffer.length) : undefined;
+    }, options?.signal);
+  }
+
+  /**
+   * The lines as text, without their "\n" or "\r\n".
+   *
+   * @param options `encoding`: a label of the Encoding Standard, "utf-8" by default
+   * @returns The lines, until the end of the stream
+   * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
+   *
+   * @example Numbered lines
+   * ```ts
+   * import { StreamReader } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new TextEncoder().encode("one\r\ntwo\nthree"));
+   * reader.feedEof();
+   * assertEquals(await Array.fromAsync(reader.lines()), ["one", "two", "three"]);
+   * ```
+   */
+  lines({ encoding = "utf-8", ...options }: ReadOptions & { encoding?: string } = {}): AsyncIterableIterator<string> {
+    const decoder = new TextDecoder(encoding, { ignoreBOM: true });
+    if (decoder.encoding.startsWith("utf-16")) {
+      throw new RangeError(`Cannot read lines: the encoding "${encoding}" does not keep ASCII as it is`);
+    }
+    return iterate(() => this.readline(options), (line) => decoder.decode(line.subarray(0, lengthWithoutEnd(line))));
+  }
+
+  /** The rest of the stream as a byte stream that pulls. Cancelling it ends the pull, not the connection. */
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= readableOf(this);
+  }
+
+  /**
+   * Tells whether the stream has ended and all of it was read. As `asyncio.StreamReader.at_eof`.
+   *
+   * @returns Whether nothing is left and nothing will come
+   */
+  atEof(): boolean {
+    return this.#queue.ended && this.#queue.buffer.length === 0;
+  }
+
+  /**
+   * The error the stream ended with. As `asyncio.StreamReader.exception`.
+   *
+   * @returns The error, or `null`
+   */
+  exception(): Error | null {
+    return this.#queue.exception;
+  }
+
+  /**
+   * Adds bytes to the stream, from a protocol. As `asyncio.StreamReader.feed_data`.
+   *
+   * @param data The bytes, which are copied
+   * @throws {TypeError} If it is not a `Uint8Array`
+   * @throws {Error} After `feedEof`
+   */
+  feedData(data: Uint8Array): void {
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot feed data: it must be a Uint8Array, not "${typeof data}"`);
+    }
+    if (this.#queue.ended) throw new Error("Cannot feed data: the end of the stream was fed");
+    if (data.length > 0) this.#queue.feed(data);
+  }
+
+  /** Ends the stream. As `asyncio.StreamReader.feed_eof`. */
+  feedEof(): void {
+    this.#queue.end();
+  }
+
+  /**
+   * Ends the stream with an error; what is buffered stays readable. As `asyncio.StreamReader.set_exception`.
+   *
+   * @param error Why
+   * @throws {TypeError} If it is not an `Error`
+   */
+  setException(error: Error): void {
+    if (!(error instanceof Error)) {
+      throw new TypeError(`Cannot set the exception of a reader: it must be an Error, not "${typeof error}"`);
+    }
+    this.#queue.fail(error);
+  }
+
+  /**
+   * Tells the transport that feeds this reader, to be paused and resumed. As `asyncio.StreamReader.set_transport`.
+   *
+   * @param t The transport
+   */
+  setTransport(t: ReadTransport): void {
+    this.#queue.attach(t, "bounded");
+  }
+
+  /**
+   * The lines as bytes, their "\n" included, until the end of the stream. As iterating over an `asyncio.StreamReader`.
+   *
+   * @returns The lines
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    return iterate(() => this.readline(), (line) => line);
+  }
+
+  #takeSome(n: number): Uint8Array | undefined {
+    const { length } = this.#queue.buffer;
+    if (length > 0) return this.#queue.take(Math.min(n, length));
+    return this.#atEnd() ? NOTHING : undefined;
+  }
+
+  #takeAllAtEnd(): Uint8Array | undefined {
+    const { buffer, ended, exception } = this.#queue;
+    if (buffer.length > 0) return ended || exception !== null ? this.#queue.take(buffer.length) : undefined;
+    return this.#atEnd() ? NOTHING : undefined;
+  }
+
+  #failAtEnd(expected: number | null): undefined {
+    if (this.#atEnd()) throw new IncompleteReadError(this.#queue.take(this.#queue.buffer.length), expected);
+  }
+
+  /** Whether no more bytes will come; throws what the stream ended with. */
+  #atEnd(): boolean {
+    if (this.#queue.exception !== null) throw this.#queue.exception;
+    return this.#queue.ended;
+  }
+
+  /** A search that goes on where it stopped, and overruns where the rule R4 says so. */
+  #searchFor(separators: Separators, doing: string, limit = this.limit): () => Match | undefined {
+    const search = new Search(separators);
+    const { buffer } = this.#queue;
+    const window = limit + separators.longest;
+    let expected = buffer.taken;
+    return () => {
+      if (buffer.taken !== expected) {
+        // Another read took bytes while this one waited.
+        search.reset();
+        expected = buffer.taken;
+      }
+      const match = search.next(buffer, Math.min(buffer.length, window));
+      if (match !== null && match.start <= limit) return match;
+      if (match === null && buffer.length < window) return undefined;
+      search.reset();
+      throw match === null
+        ? new LimitOverrunError(`Cannot ${doing}: there is none within the limit of ${limit} bytes`, limit + 1)
+        : new LimitOverrunError(
+          `Cannot ${doing}: it starts after ${match.start} bytes, beyond the limit of ${limit}`,
+          match.start,
+        );
+    };
+  }
+
+  static {
+    queueOfReader = (reader) => reader.#queue;
+  }
+}
+
+/**
+ * The queue inside a reader; not exported from the package.
+ *
+ * @param reader The reader
+ * @returns Its queue
+ */
+export function queueOf(reader: StreamReader): ReadQueue {
+  return queueOfReader(reader);
+}
+
+const NOTHING = new Uint8Array(0);
+const NEWLINE = 10;
+const CARRIAGE_RETURN = 13;
+const newlines = new Separators("\n");
+
+// The usual separators are strings, the same ones again and again.
+const knownSeparators = new Map<string, Separators>();
+const MOST_KNOWN = 64;
+
+function separatorsOf(separator: Separator | readonly Separator[]): Separators | TypeError {
+  const known = typeof separator === "string" ? knownSeparators.get(separator) : undefined;
+  if (known !== undefined) return known;
+  try {
+    const separators = new Separators(separator);
+    if (typeof separator === "string") {
+      if (knownSeparators.size >= MOST_KNOWN) knownSeparators.clear();
+      knownSeparators.set(separator, separators);
+    }
+    return separators;
+  } catch (error) {
+    return error as TypeError;
+  }
+}
+
+function refuseSize(doing: string, n: unknown): Promise<never> {
+  return Promise.reject(new RangeError(`Cannot ${doing}: the size must be a whole number of bytes, not "${n}"`));
+}
+
+function readableOf(reader: StreamReader): ReadableStream<Uint8Array> {
+  const cancelled = new AbortController();
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      try {
+        const bytes = await reader.read(DEFAULT_LIMIT, { signal: cancelled.signal });
+        if (bytes.length > 0) return controller.enqueue(bytes.slice());
+        controller.close();
+        // A pending BYOB request must be answered for the close to be seen.
+        controller.byobRequest?.respond(0);
+      } catch (error) {
+        if (!cancelled.signal.aborted) controller.error(error);
+      }
+    },
+    cancel(reason) {
+      cancelled.abort(reason);
+    },
+  }, { highWaterMark: 0 });
+}
+
+function lengthWithoutEnd(line: Uint8Array): number {
+  const n = line.length;
+  if (line[n - 1] !== NEWLINE) return n;
+  return line[n - 2] === CARRIAGE_RETURN ? n - 2 : n - 1;
+}
+
+/** Iterates over lines until an empty one. An object of its own is 3 times as fast as an async generator. */
+function iterate<T>(readline: () => Promise<Uint8Array>, convert: (line: Uint8Array) => T): AsyncIterableIterator<T> {
+  let done = false;
+  const toResult = (line: Uint8Array): IteratorResult<T> => {
+    done ||= line.length === 0;
+    return done ? { done: true, value: undefined } : { done: false, value: convert(line) };
+  };
+  return {
+    next: () => done ? Promise.resolve({ done, value: undefined }) : readline().then(toResult),
+    return: () => {
+      done = true;
+      return Promise.resolve({ done, value: undefined });
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

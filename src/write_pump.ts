@@ -1,0 +1,241 @@
+/**
+ * The writing half of a connection: takes bytes from the protocol and pushes them into a conn, in order.
+ *
+ * Theory of operation. One write to the conn is under way at a time. `Deno.Conn.write` makes its system call before it
+ * returns, so a lone small write is on its way at once (SPEC W4). What comes while it is under way is collected in the
+ * last chunk of a queue and leaves in one call when it is done. The bytes are copied into blocks that are lent and come
+ * back, because the caller may reuse its memory at once (M2); the bytes of `sendall` are a chunk of their own, which is
+ * the caller's memory and settles a promise (M3).
+ *
+ * Ending is a sequence of states: `open`, then `ending` (no more may be written, what was is flushed), then `halfClosing`
+ * (the conn ends its writing direction), then `ended`; and from each of them `closed`.
+ *
+ * @module
+ */
+import type { ConnLike } from "./conn.ts";
+import { lostError, toNetError } from "./errors.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { giveBlock, takeBlock } from "./memory.ts";
+import { WaterMarks } from "./water_marks.ts";
+
+type State = "open" | "ending" | "halfClosing" | "ended" | "closed";
+
+/** What a pump needs of the transport it belongs to. */
+export interface WritePumpOwner {
+  /** Everything was written, and the direction ended if it was to end. */
+  writingFlushed(): void;
+  /** A write failed. */
+  writingFailed(error: Error): void;
+}
+
+/** Writes to a conn, for a protocol. */
+export class WritePump {
+  /** When to pause and resume. */
+  readonly marks = new WaterMarks();
+  readonly #conn: ConnLike;
+  readonly #lifecycle: Lifecycle;
+  readonly #owner: WritePumpOwner;
+  #state: State = "open";
+  #size = 0;
+  /** The chunk whose write is under way. */
+  #current: Chunk | null = null;
+  #queue: Chunk[] = [];
+
+  /**
+   * @param conn What to write to
+   * @param lifecycle What to tell of pause and resume
+   * @param owner The transport
+   */
+  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: WritePumpOwner) {
+    this.#conn = conn;
+    this.#lifecycle = lifecycle;
+    this.#owner = owner;
+  }
+
+  /** How many bytes were given and not yet taken by the conn. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether {@linkcode end} was called. */
+  get ending(): boolean {
+    return this.#state === "ending" || this.#state === "halfClosing" || this.#state === "ended";
+  }
+
+  /** Whether nothing is left to do: all bytes are taken, and an end that was asked for is done. */
+  get flushed(): boolean {
+    return this.#current === null && (this.#state === "open" || this.#state === "ended");
+  }
+
+  /**
+   * Writes a copy of bytes.
+   *
+   * @param data The bytes, at least one
+   */
+  write(data: Uint8Array): void {
+    this.#size += data.length;
+    const last = this.#queue.at(-1);
+    if (last === undefined || !last.append(data)) this.#push(Chunk.copy(data));
+    this.checkMarks();
+  }
+
+  /**
+   * Writes bytes without a copy.
+   *
+   * @param data The bytes, at least one, unchanged until the promise settles
+   * @returns Resolves when the conn has taken all of them
+   */
+  sendall(data: Uint8Array): Promise<void> {
+    this.#size += data.length;
+    const chunk = Chunk.borrow(data);
+    this.#push(chunk);
+    this.checkMarks();
+    return chunk.sent!.promise;
+  }
+
+  /** Ends the writing direction when everything is written. */
+  end(): void {
+    if (this.#state !== "open") return;
+    this.#state = "ending";
+    if (this.#current === null) this.#next();
+  }
+
+  /**
+   * Drops everything and ends.
+   *
+   * @param error What to reject `sendall` with; `null` if this side aborted
+   */
+  close(error: Error | null): void {
+    this.#state = "closed";
+    const chunks = this.#current === null ? this.#queue : [this.#current, ...this.#queue];
+    // A block whose write is under way may still be read from: it is left to the garbage collector.
+    this.#current = null;
+    this.#queue = [];
+    this.#size = 0;
+    for (const { sent } of chunks) {
+      // Who did not keep the promise learns of the loss by connectionLost().
+      sent?.promise.catch(() => {});
+      sent?.reject(lostError(error, "send"));
+    }
+  }
+
+  /** Looks at the size, and pauses or resumes the protocol. */
+  checkMarks(): void {
+    switch (this.marks.update(this.#size)) {
+      case "pause":
+        return this.#lifecycle.pauseWriting();
+      case "resume":
+        return this.#lifecycle.resumeWriting();
+    }
+  }
+
+  #push(chunk: Chunk): void {
+    if (this.#current === null) this.#start(chunk);
+    else this.#queue.push(chunk);
+  }
+
+  #start(chunk: Chunk): void {
+    this.#current = chunk;
+    this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
+  }
+
+  readonly #onWritten = (n: number): void => {
+    const chunk = this.#current;
+    if (chunk === null) return;
+    if (!(n > 0)) {
+      this.#onError(new Deno.errors.WriteZero(`Cannot write: the connection took "${n}" bytes`));
+      return;
+    }
+    this.#size -= n;
+    if (chunk.advance(n)) {
+      this.#current = null;
+      this.#next();
+    } else {
+      this.#start(chunk);
+    }
+    this.checkMarks();
+  };
+
+  readonly #onError = (thrown: unknown): void => {
+    if (this.#state !== "closed") this.#owner.writingFailed(toNetError(thrown, "write"));
+  };
+
+  /** Nothing is under way: what comes next? */
+  #next(): void {
+    const chunk = this.#queue.shift();
+    if (chunk !== undefined) {
+      this.#start(chunk);
+    } else if (this.#state === "ending") {
+      this.#state = "halfClosing";
+      this.#conn.closeWrite!().then(this.#onHalfClosed, this.#onError);
+    } else {
+      this.#owner.writingFlushed();
+    }
+  }
+
+  readonly #onHalfClosed = (): void => {
+    if (this.#state !== "halfClosing") return;
+    this.#state = "ended";
+    this.#owner.writingFlushed();
+  };
+}
+
+/** Bytes that lie together, to be written in as few calls as the conn makes of them. */
+class Chunk {
+  /** The promise of `sendall`, whose memory this then is. */
+  readonly sent: PromiseWithResolvers<void> | null;
+  #block: Uint8Array;
+  #start = 0;
+  #end: number;
+
+  private constructor(block: Uint8Array, end: number, sent: PromiseWithResolvers<void> | null) {
+    this.#block = block;
+    this.#end = end;
+    this.sent = sent;
+  }
+
+  static copy(data: Uint8Array): Chunk {
+    if (data.length > LARGEST_CHUNK) return new Chunk(data.slice(), data.length, null);
+    const block = takeBlock(data.length);
+    block.set(data);
+    return new Chunk(block, data.length, null);
+  }
+
+  static borrow(data: Uint8Array): Chunk {
+    return new Chunk(data, data.length, Promise.withResolvers());
+  }
+
+  /** What is still to be written. */
+  get rest(): Uint8Array {
+    return this.#start === 0 && this.#end === this.#block.length
+      ? this.#block
+      : this.#block.subarray(this.#start, this.#end);
+  }
+
+  /** Copies bytes behind the others, before any was written; tells whether there was room. */
+  append(data: Uint8Array): boolean {
+    if (this.sent !== null) return false;
+    const end = this.#end + data.length;
+    if (end > LARGEST_CHUNK) return false;
+    if (end > this.#block.length) {
+      const block = takeBlock(end);
+      block.set(this.#block.subarray(0, this.#end));
+      giveBlock(this.#block);
+      this.#block = block;
+    }
+    this.#block.set(data, this.#end);
+    this.#end = end;
+    return true;
+  }
+
+  /** Takes note that bytes were written; tells whether all were. */
+  advance(n: number): boolean {
+    this.#start += n;
+    if (this.#start < this.#end) return false;
+    if (this.sent === null) giveBlock(this.#block);
+    else this.sent.resolve();
+    return true;
+  }
+}
+
+const LARGEST_CHUNK = 262144;

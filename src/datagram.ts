@@ -1,0 +1,160 @@
+/**
+ * Datagrams: opening a UDP endpoint.
+ *
+ * @module
+ */
+import { checkAddress, SocketDatagramTransport } from "./datagram_transport.ts";
+import type { DatagramProtocolLike, DatagramTransport } from "./transports.ts";
+import { type DatagramSocket, isIPv6, openUdpSocket, resolveHost } from "./udp_socket.ts";
+
+/** An address of a datagram endpoint. Every `Deno.NetAddr` of transport `udp` is one. */
+export interface DatagramAddress {
+  /** A name or an IP address. For the local address all interfaces by default, for the remote one `127.0.0.1`. */
+  hostname?: string;
+  /** The port. The local one is chosen by the system by default. */
+  port?: number;
+  /** The transport, which can only be `udp`. */
+  transport?: Deno.NetAddr["transport"];
+}
+
+/** What {@linkcode createDatagramEndpoint} is told: a local address, a remote one, or both. */
+export interface DatagramEndpointOptions {
+  /** Where to receive. By default any port: of the loopback interface if the peer is there, else of all. */
+  localAddr?: DatagramAddress;
+  /** The peer: the endpoint then sends to it alone, and receives from it alone. */
+  remoteAddr?: DatagramAddress;
+  /** Whether other sockets may be bound to the same address and port. `false` by default. */
+  reuseAddr?: boolean;
+  /** Whether it may send to broadcast addresses. `false` by default. */
+  broadcast?: boolean;
+}
+
+/**
+ * Opens a datagram endpoint (UDP). Resolves after the protocol's `connectionMade`.
+ *
+ * Datagrams leave whole and in the order of the calls of `sendto`. Those that wait for the system count for the write
+ * buffer, an empty one as one byte; above the high-water mark `pauseWriting` is called. What cannot be sent reaches
+ * `errorReceived`, and the endpoint lives on.
+ *
+ * With a `remoteAddr` datagrams of anybody else are dropped. That the peer refuses datagrams (ICMP "port unreachable")
+ * reaches `errorReceived` as `Deno.errors.ConnectionRefused`; as Deno does not tell of it, the system is asked, which can
+ * be done on Linux, and with the permission `--allow-ffi`. It is never asked for: without it refusals stay unknown.
+ *
+ * As `loop.create_datagram_endpoint` of asyncio.
+ *
+ * @typeParam P The protocol
+ * @param protocolFactory Makes the protocol
+ * @param options The addresses, at least one of them
+ * @returns The transport and the protocol
+ * @throws {TypeError} If there is no address, or one that is none, or if the two are of different families
+ * @throws {RangeError} If a port is none
+ * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`; an
+ * `AggregateError` if a name has several addresses and they fail differently
+ *
+ * @example Asking an echo service
+ * ```ts
+ * import { createDatagramEndpoint, DatagramProtocol, type DatagramTransport } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Echo extends DatagramProtocol {
+ *   #transport!: DatagramTransport;
+ *   override connectionMade(transport: DatagramTransport) {
+ *     this.#transport = transport;
+ *   }
+ *   override datagramReceived(data: Uint8Array, addr: Deno.NetAddr) {
+ *     this.#transport.sendto(data, addr);
+ *   }
+ * }
+ * class Client extends DatagramProtocol {
+ *   readonly answer = Promise.withResolvers<Uint8Array>();
+ *   override datagramReceived(data: Uint8Array) {
+ *     this.answer.resolve(data);
+ *   }
+ * }
+ *
+ * const server = await createDatagramEndpoint(() => new Echo(), { localAddr: { hostname: "127.0.0.1" } });
+ * const remoteAddr = server.transport.getExtraInfo("sockname") as Deno.NetAddr;
+ * const { transport, protocol } = await createDatagramEndpoint(() => new Client(), { remoteAddr });
+ * transport.sendto(new Uint8Array([1, 2, 3]));
+ * assertEquals(await protocol.answer.promise, new Uint8Array([1, 2, 3]));
+ * transport.close();
+ * server.transport.close();
+ * ```
+ */
+export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
+  protocolFactory: () => P,
+  options: DatagramEndpointOptions,
+): Promise<{ transport: DatagramTransport; protocol: P }> {
+  const socket = await openFirst(options);
+  let transport, protocol;
+  try {
+    protocol = protocolFactory();
+    transport = new SocketDatagramTransport(socket, protocol);
+  } catch (error) {
+    await new Promise<void>((closed) => socket.close(closed));
+    throw error;
+  }
+  transport.start();
+  return { transport, protocol };
+}
+
+const DOING = "create a datagram endpoint";
+
+/** Opens a socket for the first pair of addresses that works. */
+async function openFirst(options: DatagramEndpointOptions): Promise<DatagramSocket> {
+  const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
+  const errors: Error[] = [];
+  for (const { local, remote } of await addressPairs(localAddr, remoteAddr)) {
+    try {
+      return await openUdpSocket({ local, remote, reuseAddr, broadcast });
+    } catch (error) {
+      errors.push(error as Error);
+    }
+  }
+  throw errors.length === 1 ? errors[0] : new AggregateError(errors, `Cannot ${DOING}: no address works`);
+}
+
+interface AddressPair {
+  local: Deno.NetAddr;
+  remote: Deno.NetAddr | null;
+}
+
+/** Every pair of a local and a remote address that are of one family, best first. */
+async function addressPairs(localAddr?: DatagramAddress, remoteAddr?: DatagramAddress): Promise<AddressPair[]> {
+  if (localAddr === undefined && remoteAddr === undefined) {
+    throw new TypeError(`Cannot ${DOING}: neither localAddr nor remoteAddr is given`);
+  }
+  if (localAddr !== undefined) checkAddress(withDefaults(localAddr, "0.0.0.0"), DOING, 0);
+  if (remoteAddr !== undefined) checkAddress(withDefaults(remoteAddr, "127.0.0.1"), DOING);
+  if (remoteAddr === undefined) {
+    const locals = await resolveAll(withDefaults(localAddr!, "0.0.0.0"));
+    return locals.map((local) => ({ local, remote: null }));
+  }
+  const remotes = await resolveAll(withDefaults(remoteAddr, "127.0.0.1"));
+  const locals = localAddr?.hostname === undefined ? null : await resolveAll(withDefaults(localAddr, ""));
+  const pairs = remotes.flatMap((remote) => {
+    if (locals === null) return [{ local: defaultLocal(remote, localAddr), remote }];
+    const fitting = locals.filter((local) => isIPv6(local.hostname) === isIPv6(remote.hostname));
+    return fitting.map((local) => ({ local, remote }));
+  });
+  if (pairs.length > 0) return pairs;
+  throw new TypeError(
+    `Cannot ${DOING}: "${localAddr?.hostname}" and "${remoteAddr.hostname}" are of different address families`,
+  );
+}
+
+/** Where to bind when no host is given: where the peer can answer to, and no wider than need be. */
+function defaultLocal(remote: Deno.NetAddr, localAddr: DatagramAddress | undefined): Deno.NetAddr {
+  const six = isIPv6(remote.hostname);
+  const loopback = localAddr === undefined && (remote.hostname === "::1" || remote.hostname.startsWith("127."));
+  const hostname = loopback ? (six ? "::1" : "127.0.0.1") : six ? "::" : "0.0.0.0";
+  return { transport: "udp", hostname, port: localAddr?.port ?? 0 };
+}
+
+function withDefaults(addr: DatagramAddress, hostname: string): Deno.NetAddr {
+  return { hostname: addr.hostname ?? hostname, port: addr.port ?? 0, transport: addr.transport ?? "udp" };
+}
+
+async function resolveAll(addr: Deno.NetAddr): Promise<Deno.NetAddr[]> {
+  return (await resolveHost(addr.hostname)).map((hostname) => ({ ...addr, hostname }));
+}

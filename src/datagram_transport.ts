@@ -1,0 +1,260 @@
+/**
+ * A transport of datagrams over a socket: one queue, sent one at a time, and the callbacks of one protocol.
+ *
+ * | phase   | what goes on                                                                  | next          |
+ * | ------- | ----------------------------------------------------------------------------- | ------------- |
+ * | init    | the protocol does not know of it yet                                          | open, lost    |
+ * | open    | datagrams are received and sent                                               | closing, lost |
+ * | closing | `close()` was called: none are received, what was queued is being sent        | lost          |
+ * | lost    | the socket is closed; `connectionLost` is called in a later turn, once        |               |
+ *
+ * A send that the system has not yet answered belongs to the queue, at its head: a second one would overtake it whenever
+ * the system is out of buffers.
+ *
+ * @module
+ */
+import { callExceptionHandler } from "./exception_handler.ts";
+import type {
+  BaseProtocolLike,
+  DatagramProtocolLike,
+  DatagramTransport,
+  ExtraInfo,
+  WriteBufferLimits,
+} from "./transports.ts";
+import { type DatagramReceiver, type DatagramSocket, sameAddress } from "./udp_socket.ts";
+import { WaterMarks } from "./water_marks.ts";
+
+type Phase = "init" | "open" | "closing" | "lost";
+
+interface Outgoing {
+  data: Uint8Array;
+  to: Deno.NetAddr | null;
+  next: Outgoing | null;
+}
+
+/** A transport over a datagram socket. */
+export class SocketDatagramTransport implements DatagramTransport, DatagramReceiver {
+  readonly #socket: DatagramSocket;
+  readonly #marks = new WaterMarks();
+  #protocol: DatagramProtocolLike;
+  #phase: Phase = "init";
+  #head: Outgoing | null = null;
+  #tail: Outgoing | null = null;
+  #size = 0;
+  #dropped = 0;
+
+  /**
+   * @param socket The socket, the transport's from now on
+   * @param protocol The protocol
+   * @throws {TypeError} If it is no protocol of datagrams
+   */
+  constructor(socket: DatagramSocket, protocol: DatagramProtocolLike) {
+    this.#socket = socket;
+    this.#protocol = checkedProtocol(protocol);
+  }
+
+  /**
+   * Tells the protocol of its transport, and begins to receive.
+   *
+   * @throws {Error} What `connectionMade` threw
+   */
+  start(): void {
+    this.#phase = "open";
+    this.#socket.start(this);
+    const error = this.#call("connectionMade", () => this.#protocol.connectionMade(this));
+    if (error !== null) throw error;
+  }
+
+  getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
+    const { localAddr, remoteAddr } = this.#socket;
+    const known = name === "sockname" ? localAddr : name === "peername" ? remoteAddr : null;
+    return known === null ? defaultValue as D : known as ExtraInfo[K];
+  }
+
+  isClosing(): boolean {
+    return this.#phase === "closing" || this.#phase === "lost";
+  }
+
+  getProtocol(): DatagramProtocolLike {
+    return this.#protocol;
+  }
+
+  setProtocol(protocol: BaseProtocolLike): void {
+    this.#protocol = checkedProtocol(protocol as DatagramProtocolLike);
+  }
+
+  sendto(data: Uint8Array, addr?: Deno.NetAddr): void {
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not "${typeof data}"`);
+    }
+    const to = this.#checkedTarget(addr);
+    if (this.isClosing()) return this.#drop();
+    // Not slice(), which copies nothing where data is a Buffer.
+    const outgoing: Outgoing = { data: new Uint8Array(data), to, next: null };
+    this.#size += sizeOf(data);
+    if (this.#tail === null) {
+      this.#head = this.#tail = outgoing;
+      this.#sendHead(outgoing);
+    } else {
+      this.#tail = this.#tail.next = outgoing;
+    }
+    this.#checkMarks();
+  }
+
+  close(): void {
+    if (this.isClosing()) return;
+    this.#phase = "closing";
+    if (this.#head === null) this.#lose(null);
+  }
+
+  abort(): void {
+    this.#lose(null);
+  }
+
+  getWriteBufferSize(): number {
+    return this.#size;
+  }
+
+  getWriteBufferLimits(): WriteBufferLimits {
+    return this.#marks.limits;
+  }
+
+  setWriteBufferLimits(limits?: { high?: number; low?: number }): void {
+    this.#marks.set(limits);
+    this.#checkMarks();
+  }
+
+  // What the socket calls.
+
+  received(data: Uint8Array, from: Deno.NetAddr): void {
+    if (this.#phase === "open") this.#call("datagramReceived", () => this.#protocol.datagramReceived(data, from));
+  }
+
+  failed(error: Error): void {
+    if (this.#phase !== "lost") this.#call("errorReceived", () => this.#protocol.errorReceived(error));
+  }
+
+  #sendHead({ data, to }: Outgoing): void {
+    this.#socket.send(data, to, (error) => this.#sent(error));
+  }
+
+  #sent(error: Error | null): void {
+    if (this.#phase === "lost") return;
+    const { data, next } = this.#head!;
+    this.#size -= sizeOf(data);
+    this.#head = next;
+    if (next === null) this.#tail = null;
+    else this.#sendHead(next);
+    if (error !== null) this.failed(error);
+    this.#checkMarks();
+    if (this.#phase === "closing" && this.#head === null) this.#lose(null);
+  }
+
+  #checkMarks(): void {
+    if (this.#phase === "lost") return;
+    const change = this.#marks.update(this.#size);
+    if (change === "pause") this.#inform("pauseWriting", () => this.#protocol.pauseWriting());
+    else if (change === "resume") this.#inform("resumeWriting", () => this.#protocol.resumeWriting());
+  }
+
+  /** Where to send to: `null` for the connected peer (SPEC D2). */
+  #checkedTarget(addr: Deno.NetAddr | undefined): Deno.NetAddr | null {
+    const peer = this.#socket.remoteAddr;
+    if (addr === undefined || addr === null) {
+      if (peer !== null) return null;
+      throw new TypeError("Cannot send a datagram: the endpoint is not connected, so an address is needed");
+    }
+    checkAddress(addr, "send a datagram");
+    if (peer === null) return addr;
+    if (sameAddress(addr, peer)) return null;
+    throw new TypeError(
+      `Cannot send a datagram to "${addr.hostname}" port "${addr.port}": the endpoint is connected to ` +
+        `"${peer.hostname}" port "${peer.port}"`,
+    );
+  }
+
+  /** Drops a datagram on an endpoint that is closing (SPEC W6). */
+  #drop(): void {
+    if (++this.#dropped < FIRST_WARNED_DROP) return;
+    callExceptionHandler({
+      message: "A closing datagram endpoint is still sent to",
+      error: new Error(`Cannot send a datagram: the endpoint is closing; "${this.#dropped}" datagrams were dropped`),
+      protocol: this.#protocol,
+      transport: this,
+    });
+  }
+
+  #lose(error: Error | null): void {
+    if (this.#phase === "lost") return;
+    this.#phase = "lost";
+    this.#head = this.#tail = null;
+    this.#size = 0;
+    this.#socket.close(() => this.#inform("connectionLost", () => this.#protocol.connectionLost(error)));
+  }
+
+  /** Calls a callback whose failure is fatal (SPEC C6); returns that failure. */
+  #call(name: string, callback: () => unknown): Error | null {
+    return this.#guard(name, callback, (error) => this.#lose(error));
+  }
+
+  /** Calls a callback that only informs: its failure is reported, and no more. */
+  #inform(name: string, callback: () => unknown): void {
+    this.#guard(name, callback, () => {});
+  }
+
+  #guard(name: string, callback: () => unknown, failed: (error: Error) => void): Error | null {
+    const fail = (thrown: unknown): Error => {
+      const error = thrown instanceof Error ? thrown : new Error(`${name}() threw "${thrown}"`, { cause: thrown });
+      const message = `Cannot finish ${name}(): the protocol threw`;
+      callExceptionHandler({ message, error, protocol: this.#protocol, transport: this });
+      failed(error);
+      return error;
+    };
+    try {
+      const result = callback();
+      // An `async` callback fails later, but no less.
+      if (result instanceof Promise) result.catch(fail);
+      return null;
+    } catch (thrown) {
+      return fail(thrown);
+    }
+  }
+}
+
+// As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
+const FIRST_WARNED_DROP = 5;
+
+/**
+ * Checks an address that a user gave.
+ *
+ * @param addr The address
+ * @param doing What it is for, as in "send a datagram"
+ * @param lowestPort 0 where any free port will do
+ * @throws {TypeError} If it is not one of UDP
+ * @throws {RangeError} If the port is none
+ */
+export function checkAddress(addr: Deno.NetAddr, doing: string, lowestPort: 0 | 1 = 1): void {
+  const { hostname, port, transport } = addr;
+  if (typeof hostname !== "string" || hostname === "") {
+    throw new TypeError(`Cannot ${doing}: the hostname must be a name or an IP address, not "${hostname}"`);
+  }
+  if (transport !== undefined && transport !== "udp") {
+    throw new TypeError(`Cannot ${doing}: the address must be of transport "udp", not "${transport}"`);
+  }
+  if (typeof port !== "number") throw new TypeError(`Cannot ${doing}: the port must be a number, not "${port}"`);
+  if (!(Number.isInteger(port) && port >= lowestPort && port <= 65535)) {
+    throw new RangeError(`Cannot ${doing}: the port must be an integer from ${lowestPort} to 65535, not "${port}"`);
+  }
+}
+
+/** What a datagram counts for: its bytes, and one if it has none, so that no endless queue goes unseen (SPEC M4). */
+function sizeOf(data: Uint8Array): number {
+  return Math.max(data.length, 1);
+}
+
+function checkedProtocol(protocol: DatagramProtocolLike): DatagramProtocolLike {
+  if (typeof (protocol as Partial<DatagramProtocolLike> | null | undefined)?.datagramReceived === "function") {
+    return protocol;
+  }
+  throw new TypeError(`Cannot use a protocol: it must have datagramReceived(), as "${protocol}" has not`);
+}

@@ -1,0 +1,164 @@
+/**
+ * Finds out that the peer of a connected UDP socket refuses datagrams, which `node:dgram` under Deno does not tell.
+ *
+ * Theory of operation. A refusal is an ICMP message, and a system hands it only to a socket that it knows to be
+ * connected. `connect()` of `node:dgram` is, under Deno, a matter of JavaScript alone (denoland/deno#36492 is to change
+ * that), so the descriptor is connected here, by a call of the C library. The error then waits in the socket, and nothing
+ * wakes the receiver for it: so it is asked for (`SO_ERROR`), at once after a send, when a refusal by this very machine is
+ * there already, and then a few times more, ever more rarely, for as long as one may be on its way.
+ *
+ * Calling the C library takes the permission `--allow-ffi`, which is never asked for: without it, or elsewhere than on
+ * Linux, refusals stay unknown.
+ *
+ * @module
+ */
+import type { Socket } from "node:dgram";
+
+/** Looks for refusals on one socket. */
+export interface RefusalWatch {
+  /** Takes a refusal that is there, and reports it; the next send would be its victim. */
+  look(): void;
+  /** A datagram was sent: looks now, and for some time. */
+  sent(): void;
+  /** Stops looking and gives back what it holds. */
+  close(): void;
+}
+
+const LIBRARY = "libc.so.6";
+
+const symbols = {
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+} as const;
+
+// Linux, every architecture that Deno runs on.
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const ECONNREFUSED = 111;
+
+const FIRST_DELAY = 1;
+const LAST_DELAY = 4096;
+
+/**
+ * Connects the socket in the eyes of the system, and watches it.
+ *
+ * @param socket The socket, bound
+ * @param peer Its peer; the host is an IP address
+ * @param onRefusal Called with each refusal, never from inside a call of the watch
+ * @returns The watch; `null` where the platform does not let us
+ */
+export function watchRefusals(
+  socket: Socket,
+  peer: Deno.NetAddr,
+  onRefusal: (error: Error) => void,
+): RefusalWatch | null {
+  if (Deno.build.os !== "linux" || peer.hostname.includes("%")) return null;
+  if (Deno.permissions.querySync({ name: "ffi", path: LIBRARY }).state !== "granted") return null;
+  let libc;
+  try {
+    libc = Deno.dlopen(LIBRARY, symbols);
+  } catch {
+    return null; // a system with another C library
+  }
+  const fd = duplicateDescriptor(socket);
+  if (fd !== null) {
+    const address = socketAddress(peer);
+    if (libc.symbols.connect(fd, address, address.length) === 0) return new SocketErrorWatch(libc, fd, peer, onRefusal);
+    libc.symbols.close(fd);
+  }
+  libc.close();
+  return null;
+}
+
+class SocketErrorWatch implements RefusalWatch {
+  readonly #libc: Deno.DynamicLibrary<typeof symbols>;
+  readonly #fd: number;
+  readonly #peer: Deno.NetAddr;
+  readonly #onRefusal: (error: Error) => void;
+  readonly #errno = new Int32Array(1);
+  readonly #length = new Uint32Array([4]);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #delay = FIRST_DELAY;
+
+  constructor(
+    libc: Deno.DynamicLibrary<typeof symbols>,
+    fd: number,
+    peer: Deno.NetAddr,
+    onRefusal: (error: Error) => void,
+  ) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#peer = peer;
+    this.#onRefusal = onRefusal;
+  }
+
+  look(): void {
+    this.#libc.symbols.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, this.#errno, this.#length);
+    const errno = this.#errno[0];
+    if (errno === 0) return;
+    const doing = `Cannot send a datagram to "${this.#peer.hostname}" port "${this.#peer.port}"`;
+    const error = errno === ECONNREFUSED
+      ? new Deno.errors.ConnectionRefused(`${doing}: it was refused`)
+      : new Error(`${doing}: the system reports error "${errno}"`);
+    // Not at once, because this may be inside a call of the user's.
+    queueMicrotask(() => this.#onRefusal(error));
+  }
+
+  sent(): void {
+    this.#delay = FIRST_DELAY;
+    // A timer that runs already goes on from the shortest delay: one timer, however many sends.
+    this.#timer ??= setTimeout(this.#again, FIRST_DELAY);
+    this.look();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#libc.symbols.close(this.#fd);
+    this.#libc.close();
+  }
+
+  readonly #again = (): void => {
+    this.#timer = this.#delay > LAST_DELAY ? undefined : setTimeout(this.#again, this.#delay);
+    this.#delay *= 4;
+    this.look();
+  };
+}
+
+/** A second descriptor of the same socket, ours to close. */
+function duplicateDescriptor(socket: Socket): number | null {
+  // Not through `socket._handle`, which warns that it is deprecated.
+  for (const key of Object.getOwnPropertySymbols(socket)) {
+    const handle = (socket as unknown as Record<symbol, { handle?: { fdForIpc?: () => number } } | undefined>)[key]
+      ?.handle;
+    const fd = handle?.fdForIpc?.();
+    if (fd !== undefined && fd >= 0) return fd;
+  }
+  return null;
+}
+
+/** A `struct sockaddr_in` or `sockaddr_in6`. */
+function socketAddress({ hostname, port }: Deno.NetAddr): Uint8Array<ArrayBuffer> {
+  const six = hostname.includes(":");
+  const bytes = new Uint8Array(six ? 28 : 16);
+  new Uint16Array(bytes.buffer, 0, 1)[0] = six ? AF_INET6 : AF_INET;
+  bytes[2] = port >> 8;
+  bytes[3] = port & 0xff;
+  if (six) bytes.set(ipv6Bytes(hostname), 8);
+  else bytes.set(hostname.split(".").map(Number), 4);
+  return bytes;
+}
+
+function ipv6Bytes(hostname: string): number[] {
+  // The URL parser knows every spelling and leaves one: hex groups, at most one "::".
+  const [head = "", tail] = new URL(`http://[${hostname}]`).hostname.slice(1, -1).split("::");
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = new Array<string>(8 - before.length - after.length).fill("0");
+  return [...before, ...zeros, ...after].flatMap((group) => {
+    const n = parseInt(group, 16);
+    return [n >> 8, n & 0xff];
+  });
+}

@@ -22,13 +22,12 @@ import {
 import { Server, type ServerOptions, type Welcome } from "./server.ts";
 import {
   checkTlsServerOptions,
-  DEFAULT_HANDSHAKE_TIMEOUT,
   DEFAULT_SHUTDOWN_TIMEOUT,
-  handshakeNative,
   listenTlsNative,
   type SecureConn,
   serverTlsMode,
   tlsAcceptConn,
+  tlsAcceptNative,
   type TlsServerOptions,
 } from "./tls.ts";
 import type { BaseProtocolLike } from "./transports.ts";
@@ -106,7 +105,8 @@ export async function createServer(
   checkFactory("serve", protocolFactory);
   checkListenOptions(options);
   throwIfAborted(options.signal);
-  const native = options.tls !== undefined && options.listener === undefined && serverTlsMode(options.tls) === "native";
+  const native = options.tls !== undefined && options.listener === undefined &&
+    serverTlsMode(options.tls, options) === "native";
   const listeners = options.listener !== undefined ? [options.listener] : bindAll(options, native);
   return await serve(protocolFactory, listeners, options);
 }
@@ -235,11 +235,11 @@ function handshakeOf(
   noDelay: boolean | undefined,
   keepAlive: boolean | undefined,
 ): NonNullable<ServerOptions["handshake"]> {
-  const { handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, shutdownTimeout = DEFAULT_SHUTDOWN_TIMEOUT } = tls;
+  const { shutdownTimeout = DEFAULT_SHUTDOWN_TIMEOUT } = tls;
   return async (conn, signal): Promise<Welcome> => {
     let secure: SecureConn;
     if ("handshake" in conn) {
-      secure = await handshakeNative(conn as Deno.TlsConn, { timeout: handshakeTimeout, signal });
+      secure = await tlsAcceptNative(conn as Deno.TlsConn, tls, { signal });
     } else {
       if ("setNoDelay" in conn) tuneConn("serve", conn, noDelay, keepAlive);
       secure = await tlsAcceptConn(conn, tls, { signal });

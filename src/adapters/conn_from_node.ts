@@ -20,6 +20,10 @@ import { brokenError, busyError, closedError, interruptedError, resetError } fro
  * `readableHighWaterMark`. Its `allowHalfOpen` is set, so that the end of one direction leaves the other usable.
  * `closeWrite()` is `end()`, `close()` is `end()` and `destroy()`.
  *
+ * A socket of Deno's `node:tls` loses the end of the stream if that comes while it holds more than its
+ * `readableHighWaterMark`, that is, if it is read late: a read then waits for ever. This package's own TLS has no such
+ * limit and needs no such socket.
+ *
  * @param duplex The stream; a socket must be connected
  * @returns The conn, with `localAddr` and `remoteAddr` if the stream is a TCP or TLS socket
  * @throws {TypeError} If the stream carries objects or text instead of bytes
@@ -68,6 +72,11 @@ class NodeConn implements ConnLike {
     if (remoteAddress) this.remoteAddr = tcpAddr(remoteAddress, remotePort);
     duplex.allowHalfOpen = true;
     for (const event of ["readable", "end", "error", "close"]) duplex.on(event, () => this.#wakeReader?.());
+    // A stream that is destroyed forgets the write that was under way.
+    duplex.on("close", () => {
+      this.#rejectWrite?.(this.#errorOf(null, "write"));
+      this.#rejectWrite = undefined;
+    });
   }
 
   async read(p: Uint8Array): Promise<number | null> {
@@ -140,7 +149,7 @@ class NodeConn implements ConnLike {
     return "wait";
   }
 
-  #errorOf(error: Error, doing: string): Error {
+  #errorOf(error: Error | null, doing: string): Error {
     if (this.#isClosed()) return interruptedError(doing);
     const cause = [error, this.#duplex.errored].find((error) => error && !onlySaysGone(error));
     return cause ? toNetError(cause, doing) : resetError(doing, "the stream was destroyed");

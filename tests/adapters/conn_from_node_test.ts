@@ -1,0 +1,145 @@
+import tls from "node:tls";
+import { connect, createServer, type Socket } from "node:net";
+import { Duplex, duplexPair } from "node:stream";
+import { once } from "node:events";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connFromNode } from "../../src/adapters/conn_from_node.ts";
+import type { ConnLike } from "../../src/conn.ts";
+import { socketPair, tcpPair } from "./conn_kinds.ts";
+import { duplexFromConn } from "../../src/adapters/duplex_from_conn.ts";
+import { cert, key } from "./certificate.ts";
+
+async function countToEnd(conn: ConnLike, size = 65536): Promise<number> {
+  const p = new Uint8Array(size);
+  let total = 0;
+  for (let n; (n = await conn.read(p)) !== null;) total += n;
+  return total;
+}
+
+async function writeAll(conn: ConnLike, data: Uint8Array): Promise<void> {
+  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
+}
+
+Deno.test("connFromNode() throws a TypeError at streams of objects and of text", () => {
+  const methods = { read() {}, write() {} };
+  assertThrows(() => connFromNode(new Duplex({ ...methods, objectMode: true })), TypeError);
+  assertThrows(() => connFromNode(new Duplex({ ...methods, readableObjectMode: true })), TypeError);
+  assertThrows(() => connFromNode(new Duplex({ ...methods, encoding: "utf8" })), TypeError);
+});
+
+Deno.test("connFromNode() tells the addresses of a socket, and none of another stream", async () => {
+  const [near, far] = await socketPair();
+  const [a, b] = [connFromNode(near), connFromNode(far)];
+  assertEquals(a.remoteAddr, { transport: "tcp", hostname: "127.0.0.1", port: far.localPort! });
+  assertEquals(a.localAddr, b.remoteAddr!);
+  a.close();
+  b.close();
+  const plain = connFromNode(duplexPair()[0]);
+  assertEquals([plain.localAddr, plain.remoteAddr], [undefined, undefined]);
+});
+
+// The end must not be lost behind bytes that were read late, when the stream has long been told of it.
+for (const allowHalfOpen of [true, false]) {
+  Deno.test(`connFromNode() gives a late reader 200 kB and the end, node:net, allowHalfOpen ${allowHalfOpen}`, async () => {
+    const server = createServer((socket) => void socket.end(new Uint8Array(200_000)));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const socket = connect({ port: (server.address() as { port: number }).port, host: "127.0.0.1", allowHalfOpen });
+    await once(socket, "connect");
+    const conn = connFromNode(socket);
+    server.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assertEquals(await countToEnd(conn, 1000), 200_000);
+    assertEquals(await conn.read(new Uint8Array(1)), null);
+    await writeAll(conn, new Uint8Array(10));
+    conn.close();
+  });
+}
+
+Deno.test("connFromNode() gives a late reader 200 kB and the end, a plain Duplex that pushes all at once", async () => {
+  const duplex = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+  duplex.push(new Uint8Array(200_000));
+  duplex.push(null);
+  const conn = connFromNode(duplex);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(await countToEnd(conn, 1000), 200_000);
+  assertEquals(await conn.read(new Uint8Array(1)), null);
+  conn.close();
+});
+
+Deno.test("connFromNode() carries 200 kB each way, and the end of each, over node:tls", async () => {
+  const [a, b] = await tcpPair();
+  const [near, far] = await Promise.all([duplexFromConn(a), duplexFromConn(b)]);
+  const serverSide = new tls.TLSSocket(far, { isServer: true, cert, key });
+  const clientSide = tls.connect({ socket: near, ca: [cert], servername: "localhost" } as tls.ConnectionOptions);
+  await once(clientSide, "secureConnect");
+  const [client, server] = [connFromNode(clientSide), connFromNode(serverSide)];
+  const sent = writeAll(server, new Uint8Array(200_000)).then(() => server.closeWrite!());
+  assertEquals(await countToEnd(client), 200_000);
+  await sent;
+  const answered = writeAll(client, new Uint8Array(200_000)).then(() => client.closeWrite!());
+  assertEquals(await countToEnd(server), 200_000);
+  await answered;
+  const closed = Promise.all([near, far].map((stream) => stream.closed || once(stream, "close")));
+  client.close();
+  server.close();
+  await closed;
+});
+
+Deno.test("connFromNode() gives the stream memory of its own, 65536 bytes at most [M4]", async () => {
+  const chunks: Uint8Array[] = [];
+  const conn = connFromNode(
+    new Duplex({
+      read() {},
+      write(chunk, _encoding, callback) {
+        chunks.push(chunk);
+        callback();
+      },
+    }),
+  );
+  const p = new Uint8Array(100_000).fill(1);
+  assertEquals(await conn.write(p), 65536);
+  p.fill(2);
+  assert(chunks[0]!.every((value) => value === 1));
+  conn.close();
+});
+
+Deno.test("connFromNode() gives the bytes that came before a failure, then the failure as a Deno error", async () => {
+  const duplex = new Duplex({ read() {}, write() {} });
+  const conn = connFromNode(duplex);
+  duplex.push(new Uint8Array(3));
+  const writing = conn.write(new Uint8Array(1));
+  duplex.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
+  await assertRejects(() => writing, Deno.errors.ConnectionReset, "ECONNRESET");
+  assertEquals(await conn.read(new Uint8Array(8)), 3);
+  await assertRejects(() => conn.read(new Uint8Array(8)), Deno.errors.ConnectionReset, "ECONNRESET");
+  await assertRejects(() => conn.write(new Uint8Array(8)), Deno.errors.ConnectionReset, "ECONNRESET");
+  await assertRejects(() => conn.closeWrite!(), Deno.errors.ConnectionReset, "ECONNRESET");
+  conn.close();
+});
+
+Deno.test("connFromNode() tells a stream destroyed by someone else from one that ended", async () => {
+  const duplex = new Duplex({ read() {}, write() {} });
+  const conn = connFromNode(duplex);
+  const waiting = conn.read(new Uint8Array(8));
+  duplex.destroy();
+  await assertRejects(() => waiting, Deno.errors.ConnectionReset, "Cannot read: the stream was destroyed");
+  await assertRejects(() => conn.write(new Uint8Array(8)), Deno.errors.ConnectionReset, "Cannot write: the stream");
+  conn.close();
+});
+
+Deno.test("connFromNode() interrupts closeWrite() that waits", async () => {
+  const conn = connFromNode(new Duplex({ read() {}, write() {}, final() {} }));
+  const ending = assertRejects(() => conn.closeWrite!(), Deno.errors.Interrupted);
+  conn.close();
+  await ending;
+});
+
+Deno.test("connFromNode() destroys the stream at close()", async () => {
+  const [near, far]: [Socket, Socket] = await socketPair();
+  const [a, b] = [connFromNode(near), connFromNode(far)];
+  a.close();
+  assertEquals(near.destroyed, true);
+  assertEquals(await b.read(new Uint8Array(1)), null);
+  b.close();
+});

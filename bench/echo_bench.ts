@@ -6,8 +6,9 @@
  */
 import { type AddressInfo, createServer as createNodeServer } from "node:net";
 import { createServer, type Server, startServer } from "../mod.ts";
-import { BufferedEcho, Echo, socketEcho, streamEcho, zeroCopyEcho } from "./servers/echoes.ts";
+import { BufferedEcho, Echo, streamEcho, zeroCopyEcho } from "./servers/echoes.ts";
 import { rawEcho, writeAll } from "./servers/raw_echo.ts";
+import { socketEcho } from "./servers/socket_echo.ts";
 
 const KIB = 1024;
 const BUFFER = 64 * KIB;

@@ -155,7 +155,7 @@ export const rows: Row[] = [
       aim: { against: "an empty script", difference: 8 },
     }],
   },
-  growth("readexactly", "`readexactly(n)`, fed 64 KiB at a time", "ns/byte", [64 * KIB, 1024 * KIB, 65536 * KIB]),
+  growth("readexactly", "`readexactly(n)`, fed 64 KiB at a time", "ns/byte", [1024 * KIB, 8192 * KIB, 65536 * KIB]),
   growth("bytewise", "A line of n bytes that comes byte by byte", "ns/byte", [KIB, 8 * KIB, 60 * KIB]),
   growth("readuntil", "`readuntil` of 64 bytes in n that almost match", "ns/byte", [8 * KIB, 64 * KIB, 1024 * KIB]),
   growth("writes", "n one-byte writes, then a drain", "ns/write", [1000, 10_000, 100_000]),

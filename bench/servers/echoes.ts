@@ -1,10 +1,9 @@
 /**
- * How to echo with this package, at every level. The servers serve these; the benches in one process use them too.
+ * How to echo with this package's protocols and streams. The servers serve these; the benches in one process use them too.
  *
  * @module
  */
 import { BufferedProtocol, Protocol, type StreamReader, type StreamWriter, type Transport } from "../../mod.ts";
-import { sockRecvInto, sockSendall } from "../../src/sock.ts";
 
 /** Protocol: `dataReceived` and `write`. */
 export class Echo extends Protocol {
@@ -66,13 +65,5 @@ export async function zeroCopyEcho(reader: StreamReader, writer: StreamWriter, b
   const p = new Uint8Array(buffer);
   for (let n = await reader.readinto(p); n !== null; n = await reader.readinto(p)) {
     await writer.sendall(n === p.length ? p : p.subarray(0, n));
-  }
-}
-
-/** Socket calls: `sockRecvInto` and `sockSendall` over one buffer. */
-export async function socketEcho(conn: Deno.Conn, buffer: number): Promise<void> {
-  const p = new Uint8Array(buffer);
-  for (let n = await sockRecvInto(conn, p); n !== null; n = await sockRecvInto(conn, p)) {
-    await sockSendall(conn, n === p.length ? p : p.subarray(0, n));
   }
 }

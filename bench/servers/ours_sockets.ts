@@ -4,8 +4,8 @@
  * @module
  */
 import { sockAccept } from "../../src/sock.ts";
-import { socketEcho } from "./echoes.ts";
 import { announce, serverOptions } from "./options.ts";
+import { socketEcho } from "./socket_echo.ts";
 
 const { port, buffer } = serverOptions();
 const listener = Deno.listen({ hostname: "127.0.0.1", port });

@@ -1,0 +1,14 @@
+/**
+ * How to echo with this package's socket calls.
+ *
+ * @module
+ */
+import { sockRecvInto, sockSendall } from "../../src/sock.ts";
+
+/** Socket calls: `sockRecvInto` and `sockSendall` over one buffer. */
+export async function socketEcho(conn: Deno.Conn, buffer: number): Promise<void> {
+  const p = new Uint8Array(buffer);
+  for (let n = await sockRecvInto(conn, p); n !== null; n = await sockRecvInto(conn, p)) {
+    await sockSendall(conn, n === p.length ? p : p.subarray(0, n));
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * TLS of every kind, over every kind of conn: Deno's own where it can do what was asked for, else `node:tls`.
+ *
+ * | | client | server |
+ * |---|---|---|
+ * | Deno's own, fast | TCP conns | a TCP port that it listens on itself |
+ * | `node:tls` | a client certificate; other conns; bytes read ahead | `clientAuth`; `serverNames`; socket options; other conns; conns that are open already |
+ *
+ * Both look alike: the same options, the same errors, close_notify sent by `closeWrite()`, the peer's seen as the end, and
+ * an end without it as `UnexpectedEof`: it may be someone else's cut (asyncio takes it for an end).
+ *
+ * @module
+ */
+import type { ConnLike } from "./conn.ts";
+import { closeQuietly, handshakeError, type SecureConn } from "./tls/handshake.ts";
+import { handshakeNative, isNativeTcpConn, startTlsNative } from "./tls/native.ts";
+import { acceptNode, connectNode } from "./tls/node.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./tls/options.ts";
+
+export type { SecureConn } from "./tls/handshake.ts";
+export { listenTlsNative } from "./tls/native.ts";
+export {
+  checkTlsClientOptions,
+  checkTlsServerOptions,
+  DEFAULT_SHUTDOWN_TIMEOUT,
+  type TlsClientOptions,
+  type TlsCommonOptions,
+  type TlsIdentity,
+  type TlsServerOptions,
+} from "./tls/options.ts";
+
+/** What a handshake takes besides the TLS options. */
+export interface HandshakeOptions {
+  /** Ends the handshake when it aborts. */
+  signal?: AbortSignal | undefined;
+  /** Bytes that were read from the conn already, if any. */
+  prefix?: Uint8Array | undefined;
+}
+
+/** What a server sets on the sockets of its clients. */
+export interface ServerSocketOptions {
+  /** As `Deno.TcpConn.setNoDelay`. */
+  noDelay?: boolean | undefined;
+  /** As `Deno.TcpConn.setKeepAlive`. */
+  keepAlive?: boolean | undefined;
+}
+
+/**
+ * Client handshake over an open conn, which must not be being read or written. The conn is consumed: closed if the
+ * handshake fails, and the secure one's from then on if it succeeds.
+ *
+ * @param conn The conn
+ * @param options The options, checked already; `hostname` is the name to verify unless `serverName` is set
+ * @param handshake The signal, and what was read before
+ * @returns The secure conn
+ * @throws {TypeError} If there is no name to verify
+ * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`
+ * @throws {Deno.errors.InvalidData} If the sides do not agree, or the server's certificate is refused
+ * @throws {Deno.errors.ConnectionReset} If the server goes away
+ */
+export async function tlsConnectConn(
+  conn: ConnLike,
+  options: TlsClientOptions & { hostname?: string | undefined },
+  { signal, prefix }: HandshakeOptions = {},
+): Promise<SecureConn> {
+  const limits = { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal };
+  try {
+    const name = nameToVerify(options);
+    if (name !== undefined && options.cert === undefined && !prefix?.length && isNativeTcpConn(conn)) {
+      return await startTlsNative(conn, options, name, limits);
+    }
+    return await connectNode(conn, options, name, { ...limits, prefix });
+  } catch (error) {
+    closeQuietly(conn);
+    throw error;
+  }
+}
+
+/**
+ * Server handshake over an open conn, which must not be being read or written. The conn is consumed: closed if the
+ * handshake fails, and the secure one's from then on if it succeeds.
+ *
+ * @param conn The conn
+ * @param options The options, checked already
+ * @param handshake The signal, and what was read before
+ * @returns The secure conn
+ * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`
+ * @throws {Deno.errors.InvalidData} If the sides do not agree, or the client's certificate is refused
+ * @throws {Deno.errors.ConnectionReset} If the client goes away
+ */
+export function tlsAcceptConn(
+  conn: ConnLike,
+  options: TlsServerOptions,
+  { signal, prefix }: HandshakeOptions = {},
+): Promise<SecureConn> {
+  return acceptNode(conn, options, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal, prefix });
+}
+
+/**
+ * Server handshake of a conn that a listener of {@linkcode listenTlsNative} accepted; closes it if that fails.
+ *
+ * @param conn The conn
+ * @param options The options the listener was made with
+ * @param handshake The signal
+ * @returns The same conn, secure
+ * @throws As {@linkcode tlsAcceptConn}
+ */
+export function tlsAcceptNative(
+  conn: Deno.TlsConn,
+  options: TlsServerOptions,
+  { signal }: Pick<HandshakeOptions, "signal"> = {},
+): Promise<SecureConn> {
+  return handshakeNative(conn, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal });
+}
+
+/**
+ * Decides how a server on a TCP port of its own does TLS: `"native"` by {@linkcode listenTlsNative} and
+ * {@linkcode tlsAcceptNative}, `"node"` by plain listening and {@linkcode tlsAcceptConn}.
+ *
+ * Deno's own TLS conns have no socket options: one that is asked for is honoured by the other way. The default of
+ * `noDelay`, though, gives way to speed: it is on as far as the platform can, which there it cannot.
+ *
+ * @param options The TLS options
+ * @param socket The socket options, as the user set them
+ * @returns The way
+ */
+export function serverTlsMode(options: TlsServerOptions, socket: ServerSocketOptions = {}): "native" | "node" {
+  const { clientAuth = "none", serverNames } = options;
+  const isPlain = clientAuth === "none" && serverNames === undefined;
+  return isPlain && !socket.noDelay && !socket.keepAlive ? "native" : "node";
+}
+
+function nameToVerify(options: TlsClientOptions & { hostname?: string | undefined }): string | undefined {
+  const host = options.serverName ?? options.hostname;
+  if (host) {
+    // As in URLs an IPv6 address may be in brackets; the final dot of a full name is not part of it in TLS (RFC 6066).
+    return /^\[.*\]$/.test(host) ? host.slice(1, -1) : host.replace(/\.$/, "");
+  }
+  if (options.unsafelyDisableHostnameVerification) return undefined;
+  throw handshakeError(new TypeError('there is no "serverName" to verify the server by'));
+}

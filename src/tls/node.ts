@@ -1,0 +1,155 @@
+/**
+ * TLS by `node:tls`: for what Deno itself cannot do, which is any conn but TCP, clients with a certificate, and servers
+ * that ask for one, choose theirs by name, or take over a conn that is open already.
+ *
+ * Measured on Deno 2.9: half the speed of Deno's own at 1 to 10 KiB. It tells more of the peer, and releases everything
+ * at once when a handshake is given up. A side that refuses the peer's certificate sends no alert: the peer sees the
+ * connection end.
+ *
+ * @module
+ */
+import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { ConnLike } from "../conn.ts";
+import { peerCertificateOf } from "./certificate.ts";
+import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
+import { NodeTlsConn } from "./node_conn.ts";
+import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
+
+/** What a handshake over an open conn needs besides the options. */
+export interface NodeHandshake extends HandshakeLimits {
+  /** Bytes that were read from the conn already, if any. */
+  prefix?: Uint8Array | undefined;
+}
+
+/**
+ * Client handshake over any conn.
+ *
+ * @param conn The conn; closed if the handshake fails
+ * @param options The options
+ * @param name The name or address to verify and to send; none only if it is not verified
+ * @param handshake When to give up, and what was read before
+ * @returns The secure conn
+ */
+export async function connectNode(
+  conn: ConnLike,
+  options: TlsClientOptions,
+  name: string | undefined,
+  handshake: NodeHandshake,
+): Promise<SecureConn> {
+  const { caCerts, alpnProtocols, cert, key, unsafelyDisableHostnameVerification = false } = options;
+  const { checkServerIdentity, connect, rootCertificates } = await import("node:tls");
+  const verified = unsafelyDisableHostnameVerification ? undefined : name;
+  const secure = await secured(conn, handshake, (tlsConn) =>
+    tlsConn.handshake((wire, done) => {
+      const socket = connect({
+        socket: wire,
+        // Here, unlike there, the authorities given would be the only ones.
+        ...caCerts && { ca: [...rootCertificates, ...caCerts] },
+        ...alpnProtocols?.length && { ALPNProtocols: alpnProtocols },
+        ...cert !== undefined && key !== undefined && { cert, key },
+        servername: name === undefined || isIpAddress(name) ? "" : name,
+        // Checked below: left out by node:tls when a session is resumed.
+        checkServerIdentity: () => undefined,
+      });
+      socket.on("error", done);
+      socket.once("secureConnect", () => done(checkName(socket) ?? socket));
+    }, handshake.prefix));
+  return { conn: secure.conn, info: { ...infoOf(secure.socket), serverName: verified } };
+
+  function checkName(socket: TLSSocket): Error | undefined {
+    if (verified === undefined) return undefined;
+    // Without the subject, whose common name has long ceased to count (RFC 9525), as in Deno's own TLS.
+    const { subjectaltname } = socket.getPeerCertificate();
+    return checkServerIdentity(
+      verified,
+      { subject: {}, subjectaltname } as ReturnType<TLSSocket["getPeerCertificate"]>,
+    );
+  }
+}
+
+/**
+ * Server handshake over any conn.
+ *
+ * @param conn The conn; closed if the handshake fails
+ * @param options The options
+ * @param handshake When to give up, and what was read before
+ * @returns The secure conn
+ */
+export async function acceptNode(
+  conn: ConnLike,
+  options: TlsServerOptions,
+  handshake: NodeHandshake,
+): Promise<SecureConn> {
+  const { cert, key, alpnProtocols, caCerts, serverNames, clientAuth = "none" } = options;
+  const { createSecureContext, createServer } = await import("node:tls");
+  const secure = await secured(conn, handshake, (tlsConn) =>
+    tlsConn.handshake((wire, done) => {
+      const client: SecureContextOptions = caCerts ? { ca: caCerts } : {};
+      const server = createServer({
+        ...client,
+        cert,
+        key,
+        ...alpnProtocols?.length && { ALPNProtocols: alpnProtocols },
+        // Judged below: node:tls would end the connection without a reason.
+        requestCert: clientAuth !== "none",
+        rejectUnauthorized: false,
+        ...serverNames && {
+          SNICallback: (name: string, callback: SniCallback) =>
+            callback(null, createSecureContext({ ...client, ...identityFor(name, serverNames) ?? { cert, key } })),
+        },
+      });
+      server.on("tlsClientError", done);
+      server.on("secureConnection", (socket) => done(refusal(socket, clientAuth) ?? socket));
+      server.emit("connection", wire);
+    }, handshake.prefix));
+  const serverName = (secure.socket as { servername?: string | false }).servername || undefined;
+  return { conn: secure.conn, info: { ...infoOf(secure.socket), serverName } };
+}
+
+/**
+ * Tells whether a host is an IP address rather than a name.
+ *
+ * @param host The host
+ * @returns Whether it is
+ */
+export function isIpAddress(host: string): boolean {
+  return host.includes(":") || /^\d+\.\d+\.\d+\.\d+$/.test(host);
+}
+
+type SniCallback = (error: Error | null, context?: ReturnType<typeof import("node:tls").createSecureContext>) => void;
+
+async function secured(
+  conn: ConnLike,
+  limits: NodeHandshake,
+  handshake: (tlsConn: NodeTlsConn) => Promise<TLSSocket>,
+): Promise<{ conn: NodeTlsConn; socket: TLSSocket }> {
+  const tlsConn = await NodeTlsConn.make(conn);
+  const socket = await boundHandshake(() => handshake(tlsConn), limits, () => closeQuietly(tlsConn));
+  return { conn: tlsConn, socket };
+}
+
+/** A certificate that is shown must be good, whether it was required or not. */
+function refusal(socket: TLSSocket, clientAuth: "none" | "request" | "require"): Error | undefined {
+  if (clientAuth === "none" || socket.authorized) return undefined;
+  if (peerCertificateOf(socket) !== null) {
+    return new Error(`the client's certificate is refused: ${socket.authorizationError}`);
+  }
+  return clientAuth === "require" ? new Error("the client sent no certificate") : undefined;
+}
+
+function identityFor<T>(name: string, identities: Record<string, T>): T | undefined {
+  const asked = name.toLowerCase();
+  const parent = asked.slice(asked.indexOf(".") + 1);
+  const find = (wanted: string) => Object.keys(identities).find((known) => known.toLowerCase() === wanted);
+  const found = find(asked) ?? find(`*.${parent}`);
+  return found === undefined ? undefined : identities[found];
+}
+
+function infoOf(socket: TLSSocket) {
+  return {
+    alpnProtocol: socket.alpnProtocol || null,
+    protocol: socket.getProtocol() ?? undefined,
+    cipher: socket.getCipher()?.standardName,
+    peerCertificate: peerCertificateOf(socket),
+  };
+}

@@ -1,0 +1,232 @@
+/**
+ * What users can set about TLS, and the checks that it makes sense before anything is changed.
+ *
+ * @module
+ */
+
+/** A certificate and its private key. */
+export interface TlsIdentity {
+  /** The certificate, and after it the ones between it and its authority, as PEM text. */
+  cert: string;
+  /** The private key of the certificate, as PEM text, not encrypted. */
+  key: string;
+}
+
+/** What both sides of a TLS connection can set. */
+export interface TlsCommonOptions {
+  /** The application protocols spoken (RFC 7301), the preferred one first. Sides that have none in common fail. */
+  alpnProtocols?: string[];
+  /** How long the handshake may take, in milliseconds. Default: 60000. */
+  handshakeTimeout?: number;
+  /**
+   * How long closing may take, in milliseconds: sending what was written and close_notify, and waiting for the peer's,
+   * together. Default: 30000.
+   */
+  shutdownTimeout?: number;
+}
+
+/**
+ * TLS on the side that connects. As the `ssl` arguments of `asyncio.open_connection`; versions are TLS 1.2 (RFC 5246)
+ * and 1.3 (RFC 8446).
+ *
+ * @example A private authority, and a name other than the one connected to
+ * ```ts
+ * import type { TlsClientOptions } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const tls: TlsClientOptions = { serverName: "db.internal", handshakeTimeout: 5000 };
+ * assertEquals(tls.serverName, "db.internal");
+ * ```
+ */
+export interface TlsClientOptions extends TlsCommonOptions {
+  /**
+   * The name or IP address that the server's certificate must be for, sent to it as well unless it is an address
+   * (RFC 6066). Default: the host connected to.
+   */
+  serverName?: string;
+  /** Certificates of authorities to trust besides the system's, as PEM texts. */
+  caCerts?: string[];
+  /**
+   * The certificate to show to a server that asks for one, and after it the ones between it and its authority, as PEM
+   * text. Such connections are slower, because Deno has no TLS of its own for them over an open connection.
+   */
+  cert?: string;
+  /** The private key of `cert`, as PEM text, not encrypted. */
+  key?: string;
+  /** Accepts a certificate for any name. It must still be one of a trusted authority. */
+  unsafelyDisableHostnameVerification?: boolean;
+}
+
+/**
+ * TLS on the side that serves. As the `ssl` arguments of `asyncio.start_server`; versions are TLS 1.2 (RFC 5246) and
+ * 1.3 (RFC 8446).
+ *
+ * `clientAuth` other than `"none"`, `serverNames`, and anything but a TCP port that the server itself listens on are
+ * served through `node:tls`, at about half the speed.
+ *
+ * @example Only clients with a certificate
+ * ```ts
+ * import type { TlsServerOptions } from "@tideline/net";
+ *
+ * const tls = (cert: string, key: string, ca: string): TlsServerOptions => ({
+ *   cert,
+ *   key,
+ *   clientAuth: "require",
+ *   caCerts: [ca],
+ * });
+ * tls("…", "…", "…");
+ * ```
+ */
+export interface TlsServerOptions extends TlsIdentity, TlsCommonOptions {
+  /**
+   * Whether clients show a certificate: not asked for one; asked; or refused without one. One that is shown must be of
+   * an authority in `caCerts`, else the client is refused. Default: `"none"`.
+   */
+  clientAuth?: "none" | "request" | "require";
+  /** Certificates of the authorities of clients, as PEM texts; only with `clientAuth`. */
+  caCerts?: string[];
+  /**
+   * Other certificates, by the server name that the client asks for (RFC 6066): a name, or `*.` and a name for anything
+   * directly below it. Clients that ask for none of them get `cert`.
+   */
+  serverNames?: Record<string, TlsIdentity>;
+}
+
+/** How long a handshake may take unless set, in milliseconds. */
+export const DEFAULT_HANDSHAKE_TIMEOUT = 60000;
+
+/** How long closing may take unless set, in milliseconds. */
+export const DEFAULT_SHUTDOWN_TIMEOUT = 30000;
+
+/**
+ * Checks the options of a client, all that can be checked without a connection.
+ *
+ * @param options The options
+ * @throws {TypeError} If an option is unknown, of the wrong type, or not PEM; or the key is not the certificate's
+ * @throws {RangeError} If a timeout is not positive
+ */
+export function checkTlsClientOptions(options: TlsClientOptions): void {
+  check(options, clientChecks);
+  if ((options.cert === undefined) !== (options.key === undefined)) {
+    fail(options.cert === undefined ? '"key" needs a "cert"' : '"cert" needs a "key"');
+  }
+  if (options.cert !== undefined) checkIdentity(options as TlsIdentity, "");
+}
+
+/**
+ * Checks the options of a server, all that can be checked without a connection.
+ *
+ * @param options The options
+ * @throws {TypeError} If an option is missing, unknown, of the wrong type, or not PEM; or a key is not its
+ * certificate's; or `caCerts` and `clientAuth` do not go together
+ * @throws {RangeError} If a timeout is not positive
+ */
+export function checkTlsServerOptions(options: TlsServerOptions): void {
+  check(options, serverChecks);
+  checkIdentity(options, "");
+  const asks = (options.clientAuth ?? "none") !== "none";
+  if (asks && !options.caCerts?.length) fail(`"clientAuth" "${options.clientAuth}" needs "caCerts"`);
+  if (!asks && options.caCerts !== undefined) fail('"caCerts" needs "clientAuth"');
+}
+
+type Checks = Record<string, (value: unknown, name: string) => void>;
+
+const commonChecks: Checks = {
+  alpnProtocols: (value, name) =>
+    checkList(value, name, (protocol) => {
+      const { length } = new TextEncoder().encode(protocol);
+      if (length < 1 || length > 255) fail(`"${name}" has "${protocol}", which is not of 1 to 255 bytes`);
+    }),
+  handshakeTimeout: checkTimeout,
+  shutdownTimeout: checkTimeout,
+  // Here every certificate is parsed, so that a bad one is not met by the first connection only.
+  caCerts: (value, name) =>
+    checkList(value, name, (caCert) => {
+      if (!caCert.includes("-----BEGIN CERTIFICATE-----")) fail(`"${name}" has a text that is not a PEM certificate`);
+      parse({ caCerts: [caCert] }, `"${name}" has a certificate that cannot be read`);
+    }),
+};
+
+const clientChecks: Checks = {
+  ...commonChecks,
+  serverName: checkText,
+  cert: checkText,
+  key: checkText,
+  unsafelyDisableHostnameVerification: (value, name) => checkType(value, name, "boolean"),
+};
+
+const serverChecks: Checks = {
+  ...commonChecks,
+  cert: checkText,
+  key: checkText,
+  clientAuth: (value, name) => {
+    if (value !== "none" && value !== "request" && value !== "require") {
+      fail(`"${name}" must be "none", "request" or "require", not "${value}"`);
+    }
+  },
+  serverNames: (value, name) => {
+    if (typeof value !== "object" || value === null) fail(`"${name}" must be an object`);
+    for (const [serverName, identity] of Object.entries(value as object)) {
+      const where = ` of "${name}" "${serverName}"`;
+      if (typeof identity !== "object" || identity === null) fail(`the value${where} must be a cert and a key`);
+      check(identity, identityChecks);
+      checkIdentity(identity, where);
+    }
+  },
+};
+
+const identityChecks: Checks = { cert: checkText, key: checkText };
+
+/** Options set to undefined count as not set. */
+function check(options: object, checks: Checks): void {
+  if (typeof options !== "object" || options === null) fail(`they must be an object, not "${options}"`);
+  for (const [name, value] of Object.entries(options)) {
+    const checkValue = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (checkValue === undefined) fail(`there is no option "${name}" here`);
+    if (value !== undefined) checkValue(value, name);
+  }
+}
+
+function checkType(value: unknown, name: string, type: "string" | "boolean" | "number"): void {
+  const actual = typeof value;
+  if (actual !== type) fail(`"${name}" must be a ${type}, not "${value}"`);
+}
+
+function checkText(value: unknown, name: string): void {
+  checkType(value, name, "string");
+  if (value === "") fail(`"${name}" is empty`);
+}
+
+function checkList(value: unknown, name: string, checkItem: (item: string) => void): void {
+  if (!Array.isArray(value)) fail(`"${name}" must be an array of strings, not "${value}"`);
+  for (const item of value) {
+    if (typeof item !== "string") fail(`"${name}" must be an array of strings, but has "${item}"`);
+    checkItem(item);
+  }
+}
+
+function checkTimeout(value: unknown, name: string): void {
+  checkType(value, name, "number");
+  // Written so that NaN is refused as well.
+  if (!((value as number) > 0)) {
+    throw new RangeError(`Cannot use the TLS options: "${name}" must be more than 0 milliseconds, not "${value}"`);
+  }
+}
+
+function checkIdentity({ cert, key }: TlsIdentity, where: string): void {
+  if (cert === undefined || key === undefined) fail(`"cert" and "key"${where} are needed`);
+  parse({ cert, key }, `"cert" and "key"${where} are not a certificate and its private key`);
+}
+
+// The one thing in Deno that reads certificates without a socket, and without a permission.
+function parse(options: Deno.CreateHttpClientOptions | (Deno.CreateHttpClientOptions & TlsIdentity), why: string) {
+  try {
+    Deno.createHttpClient(options).close();
+  } catch (cause) {
+    fail(`${why}: ${(cause as Error).message}`, cause);
+  }
+}
+
+function fail(why: string, cause?: unknown): never {
+  throw new TypeError(`Cannot use the TLS options: ${why}`, { cause });
+}

@@ -1,0 +1,138 @@
+/** What the tests of TLS share: every way of doing TLS over every kind of conn, and small helpers. */
+import { connPair } from "../../src/adapters/conn_pair.ts";
+import type { ConnLike } from "../../src/conn.ts";
+import {
+  listenTlsNative,
+  type SecureConn,
+  tlsAcceptConn,
+  tlsAcceptNative,
+  type TlsClientOptions,
+  tlsConnectConn,
+  type TlsServerOptions,
+} from "../../src/tls.ts";
+import { theCerts } from "./certs.ts";
+
+/** A pair of conns: the client's, and the server's, the handshake of which is done by the function beside it. */
+export interface Ends {
+  client: ConnLike;
+  server: ConnLike;
+  accept(options: TlsServerOptions, signal?: AbortSignal): Promise<SecureConn>;
+}
+
+/** Every combination of Deno's own TLS and of `node:tls`, over every kind of conn that it works over. */
+export const ways: Record<string, (options: TlsServerOptions) => Promise<Ends>> = {
+  "native to native over TCP": (options) => nativeServer(options, (conn) => conn),
+  "node to native over TCP": (options) => nativeServer(options, disguise),
+  "native to node over TCP": async () => nodeServer(...await tcpPair()),
+  "node to node over TCP": async () => {
+    const [client, server] = await tcpPair();
+    return nodeServer(disguise(client), server);
+  },
+  "node to node over Unix": async () => nodeServer(...await unixPair()),
+  "node to node over memory": () => Promise.resolve(nodeServer(...connPair())),
+};
+
+/** The ways with Deno's own TLS for the client, and with `node:tls`. */
+export const clientWays = ["native", "node"] as const;
+
+/** Two connected TCP conns. */
+export async function tcpPair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [client, server] = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
+  return [client, server];
+}
+
+/** Two connected Unix conns. */
+export async function unixPair(): Promise<[ConnLike, ConnLike]> {
+  const dir = await Deno.makeTempDir();
+  try {
+    using listener = Deno.listen({ transport: "unix", path: `${dir}/s` });
+    return await Promise.all([Deno.connect({ transport: "unix", path: `${dir}/s` }), listener.accept()]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** The same conn, but so that Deno's own TLS does not know it. */
+export function disguise(conn: ConnLike): ConnLike {
+  return {
+    read: (p) => conn.read(p),
+    write: (p) => conn.write(p),
+    close: () => conn.close(),
+    closeWrite: () => conn.closeWrite!(),
+    ...conn.localAddr && { localAddr: conn.localAddr },
+    ...conn.remoteAddr && { remoteAddr: conn.remoteAddr },
+  };
+}
+
+/** Both sides after their handshake. */
+export async function secure(
+  way: (options: TlsServerOptions) => Promise<Ends>,
+  clientOptions: TlsClientOptions = {},
+  serverOptions: Partial<TlsServerOptions> = {},
+): Promise<{ client: SecureConn; server: SecureConn }> {
+  const { ca, server: identity } = theCerts();
+  const options = { ...identity, ...serverOptions };
+  const ends = await way(options);
+  const [server, client] = await Promise.all([
+    ends.accept(options),
+    tlsConnectConn(ends.client, { serverName: "localhost", caCerts: [ca], ...clientOptions }),
+  ]);
+  return { client, server };
+}
+
+/** Both handshakes, each to its end. */
+export async function attempt(
+  way: (options: TlsServerOptions) => Promise<Ends>,
+  clientOptions: TlsClientOptions = {},
+  serverOptions: Partial<TlsServerOptions> = {},
+): Promise<{ client: PromiseSettledResult<SecureConn>; server: PromiseSettledResult<SecureConn> }> {
+  const { ca, server: identity } = theCerts();
+  const options = { ...identity, ...serverOptions };
+  const ends = await way(options);
+  const [server, client] = await Promise.allSettled([
+    ends.accept(options),
+    tlsConnectConn(ends.client, { serverName: "localhost", caCerts: [ca], ...clientOptions }),
+  ]);
+  return { client, server };
+}
+
+/** Closes what succeeded, and gives what failed. */
+export function failureOf(result: PromiseSettledResult<SecureConn>): unknown {
+  if (result.status === "rejected") return result.reason;
+  result.value.conn.close();
+  return undefined;
+}
+
+/** Reads to the end. */
+export async function readAll(conn: ConnLike, bufferSize = 65536): Promise<Uint8Array> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  const buffer = new Uint8Array(bufferSize);
+  for (let n; (n = await conn.read(buffer)) !== null;) chunks.push(buffer.slice(0, n));
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/** Writes all of it. */
+export async function writeAll(conn: ConnLike, data: Uint8Array): Promise<void> {
+  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
+}
+
+/** Bytes that tell where they belong. */
+export function pattern(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
+}
+
+/** Text as bytes. */
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+async function nativeServer(options: TlsServerOptions, wrap: (conn: ConnLike) => ConnLike): Promise<Ends> {
+  using listener = listenTlsNative({ hostname: "127.0.0.1", port: 0 }, options);
+  const [client, server] = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
+  return { client: wrap(client), server, accept: (options, signal) => tlsAcceptNative(server, options, { signal }) };
+}
+
+function nodeServer(client: ConnLike, server: ConnLike): Ends {
+  return { client, server, accept: (options, signal) => tlsAcceptConn(server, options, { signal }) };
+}

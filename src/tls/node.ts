@@ -12,7 +12,7 @@ import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { ConnLike } from "../conn.ts";
 import { peerCertificateOf } from "./certificate.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
-import { NodeTlsConn } from "./node_conn.ts";
+import { NodeTlsConn, type Outcome } from "./node_conn.ts";
 import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
 
 /** What a handshake over an open conn needs besides the options. */
@@ -52,7 +52,7 @@ export async function connectNode(
         checkServerIdentity: () => undefined,
       });
       socket.on("error", done);
-      socket.once("secureConnect", () => done(checkName(socket) ?? socket));
+      socket.once("secureConnect", () => settle(socket, checkName(socket), done));
     }, handshake.prefix));
   return { conn: secure.conn, info: { ...infoOf(secure.socket), serverName: verified } };
 
@@ -99,7 +99,7 @@ export async function acceptNode(
         },
       });
       server.on("tlsClientError", done);
-      server.on("secureConnection", (socket) => done(refusal(socket, clientAuth) ?? socket));
+      server.on("secureConnection", (socket) => settle(socket, refusal(socket, clientAuth), done));
       server.emit("connection", wire);
     }, handshake.prefix));
   const serverName = (secure.socket as { servername?: string | false }).servername || undefined;
@@ -126,6 +126,12 @@ async function secured(
   const tlsConn = await NodeTlsConn.make(conn);
   const socket = await boundHandshake(() => handshake(tlsConn), limits, () => closeQuietly(tlsConn));
   return { conn: tlsConn, socket };
+}
+
+/** Destroyed at once, so that what would tell the peer of success, or let it resume the session, is never sent. */
+function settle(socket: TLSSocket, refused: Error | undefined, done: (outcome: Outcome) => void): void {
+  done(refused ?? socket);
+  if (refused !== undefined) socket.destroy();
 }
 
 /** A certificate that is shown must be good, whether it was required or not. */

@@ -99,10 +99,11 @@ export class NodeTlsConn implements ConnLike {
     });
     if (prefix?.length) this.#wire.push(prefix.slice());
     while (outcome === undefined && this.#afterPlain === undefined) await this.#moreToRead();
+    if (outcome instanceof Error) throw outcome;
+    if (outcome === undefined) throw this.#afterPlain;
     await this.#sent;
-    const error = outcome instanceof Error ? outcome : this.#afterPlain ?? this.#sendError;
-    if (error) throw error;
-    return this.#socket!;
+    if (this.#sendError) throw this.#sendError;
+    return outcome;
   }
 
   async read(p: Uint8Array): Promise<number | null> {

@@ -1,11 +1,14 @@
 /**
  * The writing half of a connection: takes bytes from the protocol and pushes them into a conn, in order.
  *
- * Theory of operation. One write to the conn is under way at a time. `Deno.Conn.write` makes its system call before it
- * returns, so a lone small write is on its way at once (SPEC W4). What comes while it is under way is collected in the
- * last chunk of a queue and leaves in one call when it is done. The bytes are copied into blocks that are lent and come
- * back, because the caller may reuse its memory at once (M2); the bytes of `sendall` are a chunk of their own, which is
- * the caller's memory and settles a promise (M3).
+ * Theory of operation. One write to the conn is under way at a time; what comes meanwhile is collected in the last chunk of
+ * a queue. Its bytes are copied into blocks that are lent and come back, because the caller may reuse its memory at once
+ * (SPEC M2); the bytes of `sendall` are a chunk of their own, which is the caller's memory and settles a promise (M3).
+ *
+ * A write that finds nothing under way is not begun at once either, but after a few hops of the microtask queue during
+ * which nothing more was written: still in the same turn of the event loop (W4). For `Deno.Conn.write` makes its system call
+ * before it returns, and settles within two hops: a loop of `readline`, `write` and `drain` over 16 lines that came together
+ * would make 16 system calls. The hops cost 0.1 µs; the calls, 5 µs each. What is large enough leaves at once.
  *
  * Ending is a sequence of states: `open`, then `ending` (no more may be written, what was is flushed), then `halfClosing`
  * (the conn ends its writing direction), then `ended`; and from each of them `closed`.
@@ -40,6 +43,8 @@ export class WritePump {
   /** The chunk whose write is under way. */
   #current: Chunk | null = null;
   #queue: Chunk[] = [];
+  /** How many more quiet hops to wait before the queue is begun; 0 if nobody waits. */
+  #patience = 0;
 
   /**
    * @param conn What to write to
@@ -64,7 +69,7 @@ export class WritePump {
 
   /** Whether nothing is left to do: all bytes are taken, and an end that was asked for is done. */
   get flushed(): boolean {
-    return this.#current === null && (this.#state === "open" || this.#state === "ended");
+    return this.#size === 0 && (this.#state === "open" || this.#state === "ended");
   }
 
   /**
@@ -74,8 +79,9 @@ export class WritePump {
    */
   write(data: Uint8Array): void {
     this.#size += data.length;
-    const last = this.#queue.at(-1);
-    if (last === undefined || !last.append(data)) this.#push(Chunk.copy(data));
+    const queue = this.#queue;
+    if (queue.length === 0 || !queue[queue.length - 1]!.append(data)) queue.push(Chunk.copy(data));
+    if (this.#current === null) this.#beginSoon();
     this.checkMarks();
   }
 
@@ -88,7 +94,8 @@ export class WritePump {
   sendall(data: Uint8Array): Promise<void> {
     this.#size += data.length;
     const chunk = Chunk.borrow(data);
-    this.#push(chunk);
+    this.#queue.push(chunk);
+    if (this.#current === null) this.#next();
     this.checkMarks();
     return chunk.sent!.promise;
   }
@@ -129,10 +136,17 @@ export class WritePump {
     }
   }
 
-  #push(chunk: Chunk): void {
-    if (this.#current === null) this.#start(chunk);
-    else this.#queue.push(chunk);
+  #beginSoon(): void {
+    if (this.#size >= LARGE_ENOUGH) return this.#next();
+    if (this.#patience === 0) queueMicrotask(this.#hop);
+    this.#patience = QUIET_HOPS;
   }
+
+  readonly #hop = (): void => {
+    if (this.#patience === 0) return;
+    if (--this.#patience > 0) queueMicrotask(this.#hop);
+    else if (this.#current === null) this.#next();
+  };
 
   #start(chunk: Chunk): void {
     this.#current = chunk;
@@ -162,6 +176,7 @@ export class WritePump {
 
   /** Nothing is under way: what comes next? */
   #next(): void {
+    this.#patience = 0;
     const chunk = this.#queue.shift();
     if (chunk !== undefined) {
       this.#start(chunk);
@@ -239,3 +254,5 @@ class Chunk {
 }
 
 const LARGEST_CHUNK = 262144;
+const LARGE_ENOUGH = 65536;
+const QUIET_HOPS = 4;

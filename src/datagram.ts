@@ -3,19 +3,13 @@
  *
  * @module
  */
-import { checkAddress, SocketDatagramTransport } from "./datagram_transport.ts";
+import { addressPairs, type DatagramAddress } from "./datagram_address.ts";
+import { SocketDatagramTransport } from "./datagram_transport.ts";
+import { aBoolean, anObject, checkOptions } from "./options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "./transports.ts";
-import { type DatagramSocket, isIPv6, openUdpSocket, resolveHost } from "./udp_socket.ts";
+import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
 
-/** An address of a datagram endpoint. Every `Deno.NetAddr` of transport `udp` is one. */
-export interface DatagramAddress {
-  /** A name or an IP address. For the local address all interfaces by default, for the remote one `127.0.0.1`. */
-  hostname?: string;
-  /** The port. The local one is chosen by the system by default. */
-  port?: number;
-  /** The transport, which can only be `udp`. */
-  transport?: Deno.NetAddr["transport"];
-}
+export type { DatagramAddress };
 
 /** What {@linkcode createDatagramEndpoint} is told: a local address, a remote one, or both. */
 export interface DatagramEndpointOptions {
@@ -46,7 +40,8 @@ export interface DatagramEndpointOptions {
  * @param protocolFactory Makes the protocol
  * @param options The addresses, at least one of them
  * @returns The transport and the protocol
- * @throws {TypeError} If there is no address, or one that is none, or if the two are of different families
+ * @throws {TypeError} If there is no address, or one that is none, or if the two are of different families; if an option is
+ * unknown or of a wrong type
  * @throws {RangeError} If a port is none
  * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`; an
  * `AggregateError` if a name has several addresses and they fail differently
@@ -85,7 +80,7 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   protocolFactory: () => P,
   options: DatagramEndpointOptions,
 ): Promise<{ transport: DatagramTransport; protocol: P }> {
-  const socket = await openFirst(options);
+  const socket = await openDatagramSocket(options);
   let transport, protocol;
   try {
     protocol = protocolFactory();
@@ -98,10 +93,15 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   return { transport, protocol };
 }
 
-const DOING = "create a datagram endpoint";
-
-/** Opens a socket for the first pair of addresses that works. */
-async function openFirst(options: DatagramEndpointOptions): Promise<DatagramSocket> {
+/**
+ * Opens a socket for the first pair of addresses that works.
+ *
+ * @param options The addresses
+ * @returns The socket
+ */
+export async function openDatagramSocket(options: DatagramEndpointOptions): Promise<DatagramSocket> {
+  const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
+  checkOptions("create a datagram endpoint", options, check);
   const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
   const errors: Error[] = [];
   for (const { local, remote } of await addressPairs(localAddr, remoteAddr)) {
@@ -111,50 +111,7 @@ async function openFirst(options: DatagramEndpointOptions): Promise<DatagramSock
       errors.push(error as Error);
     }
   }
-  throw errors.length === 1 ? errors[0] : new AggregateError(errors, `Cannot ${DOING}: no address works`);
-}
-
-interface AddressPair {
-  local: Deno.NetAddr;
-  remote: Deno.NetAddr | null;
-}
-
-/** Every pair of a local and a remote address that are of one family, best first. */
-async function addressPairs(localAddr?: DatagramAddress, remoteAddr?: DatagramAddress): Promise<AddressPair[]> {
-  if (localAddr === undefined && remoteAddr === undefined) {
-    throw new TypeError(`Cannot ${DOING}: neither localAddr nor remoteAddr is given`);
-  }
-  if (localAddr !== undefined) checkAddress(withDefaults(localAddr, "0.0.0.0"), DOING, 0);
-  if (remoteAddr !== undefined) checkAddress(withDefaults(remoteAddr, "127.0.0.1"), DOING);
-  if (remoteAddr === undefined) {
-    const locals = await resolveAll(withDefaults(localAddr!, "0.0.0.0"));
-    return locals.map((local) => ({ local, remote: null }));
-  }
-  const remotes = await resolveAll(withDefaults(remoteAddr, "127.0.0.1"));
-  const locals = localAddr?.hostname === undefined ? null : await resolveAll(withDefaults(localAddr, ""));
-  const pairs = remotes.flatMap((remote) => {
-    if (locals === null) return [{ local: defaultLocal(remote, localAddr), remote }];
-    const fitting = locals.filter((local) => isIPv6(local.hostname) === isIPv6(remote.hostname));
-    return fitting.map((local) => ({ local, remote }));
-  });
-  if (pairs.length > 0) return pairs;
-  throw new TypeError(
-    `Cannot ${DOING}: "${localAddr?.hostname}" and "${remoteAddr.hostname}" are of different address families`,
-  );
-}
-
-/** Where to bind when no host is given: where the peer can answer to, and no wider than need be. */
-function defaultLocal(remote: Deno.NetAddr, localAddr: DatagramAddress | undefined): Deno.NetAddr {
-  const six = isIPv6(remote.hostname);
-  const loopback = localAddr === undefined && (remote.hostname === "::1" || remote.hostname.startsWith("127."));
-  const hostname = loopback ? (six ? "::1" : "127.0.0.1") : six ? "::" : "0.0.0.0";
-  return { transport: "udp", hostname, port: localAddr?.port ?? 0 };
-}
-
-function withDefaults(addr: DatagramAddress, hostname: string): Deno.NetAddr {
-  return { hostname: addr.hostname ?? hostname, port: addr.port ?? 0, transport: addr.transport ?? "udp" };
-}
-
-async function resolveAll(addr: Deno.NetAddr): Promise<Deno.NetAddr[]> {
-  return (await resolveHost(addr.hostname)).map((hostname) => ({ ...addr, hostname }));
+  throw errors.length === 1
+    ? errors[0]
+    : new AggregateError(errors, "Cannot create a datagram endpoint: no address works");
 }

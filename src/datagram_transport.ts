@@ -21,7 +21,8 @@ import type {
   ExtraInfo,
   WriteBufferLimits,
 } from "./transports.ts";
-import { type DatagramReceiver, type DatagramSocket, sameAddress } from "./udp_socket.ts";
+import { targetOf } from "./datagram_address.ts";
+import type { DatagramReceiver, DatagramSocket } from "./udp_socket.ts";
 import { WaterMarks } from "./water_marks.ts";
 
 type Phase = "init" | "open" | "closing" | "lost";
@@ -87,7 +88,7 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not "${typeof data}"`);
     }
-    const to = this.#checkedTarget(addr);
+    const to = targetOf(this.#socket, addr);
     if (this.isClosing()) return this.#drop();
     // Not slice(), which copies nothing where data is a Buffer.
     const outgoing: Outgoing = { data: new Uint8Array(data), to, next: null };
@@ -157,22 +158,6 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     else if (change === "resume") this.#inform("resumeWriting", () => this.#protocol.resumeWriting());
   }
 
-  /** Where to send to: `null` for the connected peer (SPEC D2). */
-  #checkedTarget(addr: Deno.NetAddr | undefined): Deno.NetAddr | null {
-    const peer = this.#socket.remoteAddr;
-    if (addr === undefined || addr === null) {
-      if (peer !== null) return null;
-      throw new TypeError("Cannot send a datagram: the endpoint is not connected, so an address is needed");
-    }
-    checkAddress(addr, "send a datagram");
-    if (peer === null) return addr;
-    if (sameAddress(addr, peer)) return null;
-    throw new TypeError(
-      `Cannot send a datagram to "${addr.hostname}" port "${addr.port}": the endpoint is connected to ` +
-        `"${peer.hostname}" port "${peer.port}"`,
-    );
-  }
-
   /** Drops a datagram on an endpoint that is closing (SPEC W6). */
   #drop(): void {
     if (++this.#dropped < FIRST_WARNED_DROP) return;
@@ -223,29 +208,6 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
 
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 const FIRST_WARNED_DROP = 5;
-
-/**
- * Checks an address that a user gave.
- *
- * @param addr The address
- * @param doing What it is for, as in "send a datagram"
- * @param lowestPort 0 where any free port will do
- * @throws {TypeError} If it is not one of UDP
- * @throws {RangeError} If the port is none
- */
-export function checkAddress(addr: Deno.NetAddr, doing: string, lowestPort: 0 | 1 = 1): void {
-  const { hostname, port, transport } = addr;
-  if (typeof hostname !== "string" || hostname === "") {
-    throw new TypeError(`Cannot ${doing}: the hostname must be a name or an IP address, not "${hostname}"`);
-  }
-  if (transport !== undefined && transport !== "udp") {
-    throw new TypeError(`Cannot ${doing}: the address must be of transport "udp", not "${transport}"`);
-  }
-  if (typeof port !== "number") throw new TypeError(`Cannot ${doing}: the port must be a number, not "${port}"`);
-  if (!(Number.isInteger(port) && port >= lowestPort && port <= 65535)) {
-    throw new RangeError(`Cannot ${doing}: the port must be an integer from ${lowestPort} to 65535, not "${port}"`);
-  }
-}
 
 /** What a datagram counts for: its bytes, and one if it has none, so that no endless queue goes unseen (SPEC M4). */
 function sizeOf(data: Uint8Array): number {

@@ -318,6 +318,9 @@ Deno.test("createDatagramEndpoint() refuses addresses that are none [V2]", async
   const refused = (options: any, kind: new (message: string) => Error, message: string) =>
     assertRejects(() => open(options), kind, message);
   await refused({}, TypeError, "neither localAddr nor remoteAddr is given");
+  await refused({ localAddr: {}, family: 4 }, TypeError, 'there is no option "family"');
+  await refused({ localAddr: {}, broadcast: 1 }, TypeError, "broadcast must be a boolean");
+  await refused({ localAddr: "127.0.0.1" }, TypeError, "localAddr must be an object");
   await refused({ remoteAddr: {} }, RangeError, "the port must be an integer from 1 to 65535");
   await refused({ remoteAddr: { port: 65536 } }, RangeError, 'not "65536"');
   await refused({ localAddr: { port: -1 } }, RangeError, "the port must be an integer from 0 to 65535");

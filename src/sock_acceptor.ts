@@ -1,0 +1,68 @@
+/**
+ * The accepts on one listener: one at a time, and the client of an aborted one is kept for the next.
+ *
+ * @module
+ */
+import { OneAtATime } from "./one_at_a_time.ts";
+
+/** The accepts on one listener. */
+export class SockAcceptor {
+  readonly #listener: Deno.Listener;
+  readonly #accepts = new OneAtATime<Deno.Conn>();
+  #operation: Promise<Deno.Conn> | null = null;
+  #unguard: () => void = () => {};
+
+  /** @param listener The listener */
+  constructor(listener: Deno.Listener) {
+    this.#listener = listener;
+  }
+
+  /**
+   * Accepts a client.
+   *
+   * @param signal Ends it
+   * @returns The connection
+   */
+  async accept(signal: AbortSignal | undefined): Promise<Deno.Conn> {
+    try {
+      return await this.#accepts.take("accept", () => this.#operation = this.#accept(), signal);
+    } finally {
+      if (this.#accepts.abandoned) this.#operation!.then((conn) => this.#guard(conn), () => {});
+      else this.#unguard();
+    }
+  }
+
+  async #accept(): Promise<Deno.Conn> {
+    try {
+      return await this.#listener.accept();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource)) throw error;
+      throw new Deno.errors.ConnectionAborted("Cannot accept: the listener was closed", { cause: error });
+    }
+  }
+
+  /** While a client waits for the next call, closing the listener closes it too: there is no other way to hear of that. */
+  #guard(conn: Deno.Conn): void {
+    if (!this.#accepts.abandoned) return;
+    this.#unguard();
+    const listener = this.#listener;
+    const methods = ["close", Symbol.dispose] as const;
+    const before = methods.map((method) => Object.getOwnPropertyDescriptor(listener, method));
+    this.#unguard = () => {
+      this.#unguard = () => {};
+      methods.forEach((method, i) => {
+        Reflect.deleteProperty(listener, method);
+        if (before[i] !== undefined) Object.defineProperty(listener, method, before[i]);
+      });
+    };
+    for (const method of methods) {
+      const value = () => {
+        this.#unguard();
+        this.#accepts.forget();
+        conn.close();
+        listener[method]();
+      };
+      Object.defineProperty(listener, method, { value, configurable: true, writable: true });
+    }
+  }
+}

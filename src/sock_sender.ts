@@ -1,0 +1,98 @@
+/**
+ * The sends on one conn: one at a time, and none any more once it is not known how much of one was sent.
+ *
+ * ```
+ * idle --exclusive()--> sending --done, failed--> idle
+ *                          |
+ *                          +--aborted with bytes on their way--> cut
+ * ```
+ *
+ * @module
+ */
+import { abortable } from "./abortable.ts";
+import type { ConnLike } from "./conn.ts";
+import { toNetError } from "./errors.ts";
+import { giveBlock, takeBlock } from "./memory.ts";
+import { throwIfAborted } from "./options.ts";
+
+/** How much is copied at a time, in bytes. */
+const PIECE = 65536;
+
+/** The sends on one conn. */
+export class SockSender {
+  readonly #conn: ConnLike;
+  #state: "idle" | "sending" | "cut" = "idle";
+
+  /** @param conn The conn */
+  constructor(conn: ConnLike) {
+    this.#conn = conn;
+  }
+
+  /**
+   * Runs something that sends, with no other send between.
+   *
+   * @param run What sends
+   * @returns As that
+   * @throws {Deno.errors.Busy} If another send is under way
+   * @throws {Deno.errors.ConnectionAborted} If an earlier one was aborted with bytes on their way
+   */
+  async exclusive<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#state === "sending") throw new Deno.errors.Busy("Cannot send: another call sends already");
+    if (this.#state === "cut") {
+      throw new Deno.errors.ConnectionAborted(
+        "Cannot send: an earlier send was aborted, and how much of it was sent is not known",
+      );
+    }
+    this.#state = "sending";
+    try {
+      return await run();
+    } finally {
+      if (this.#state === "sending") this.#state = "idle";
+    }
+  }
+
+  /**
+   * Sends all bytes; to be called inside {@linkcode exclusive}.
+   *
+   * @param data The bytes
+   * @param signal Ends it; the memory is then still in use
+   */
+  async sendWhole(data: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    let begun = false;
+    try {
+      for (let offset = 0; offset < data.length;) {
+        throwIfAborted(signal);
+        begun = true;
+        offset += await abortable(this.#conn.write(offset === 0 ? data : data.subarray(offset)), signal);
+      }
+    } catch (error) {
+      if (!signal?.aborted || error !== signal.reason) throw toNetError(error, "send");
+      if (begun) this.#state = "cut";
+      throw error;
+    }
+  }
+
+  /**
+   * Sends all bytes from copies, so that the memory is free even after an abort; to be called inside
+   * {@linkcode exclusive}.
+   *
+   * @param data The bytes
+   * @param signal Ends it
+   */
+  async sendCopy(data: Uint8Array, signal: AbortSignal): Promise<void> {
+    const block = takeBlock(Math.min(data.length, PIECE));
+    for (let offset = 0; offset < data.length; offset += block.length) {
+      const piece = data.subarray(offset, offset + block.length);
+      block.set(piece);
+      try {
+        await this.sendWhole(block.subarray(0, piece.length), signal);
+      } catch (error) {
+        // An abort between two pieces cuts the data as well.
+        if (offset > 0 && signal.aborted) this.#state = "cut";
+        throw error;
+      }
+    }
+    // After a failure it may still be in use, and is left to the garbage collector.
+    giveBlock(block);
+  }
+}

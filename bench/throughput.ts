@@ -23,7 +23,7 @@ import { rows } from "./rows.ts";
 const args = parse(Deno.args);
 const effort: Effort = args.quick
   ? { rounds: args.rounds ?? 1, firstWarmup: 200, warmup: 100, duration: 200 }
-  : { rounds: args.rounds ?? 5, firstWarmup: 400, warmup: 150, duration: 350 };
+  : { rounds: args.rounds ?? 5, firstWarmup: 400, warmup: 120, duration: 300 };
 const circumstances = {
   ...await versions(),
   load: (await loadGenerator()).description,

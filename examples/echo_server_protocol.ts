@@ -1,0 +1,38 @@
+/**
+ * A TCP echo server with callbacks: a protocol is made for each connection.
+ *
+ *     deno run --allow-net=127.0.0.1 examples/echo_server_protocol.ts [port]
+ *
+ * Talk to it with examples/echo_client_protocol.ts. Compare examples/echo_server_streams.ts.
+ */
+import { createServer, Protocol, type Transport } from "@tideline/net";
+
+class EchoServer extends Protocol {
+  #transport!: Transport;
+
+  override connectionMade(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  override dataReceived(data: Uint8Array) {
+    this.#transport.write(data);
+  }
+
+  // A client that does not read is not read from, so that what waits for it stays within the write buffer limits.
+  override pauseWriting() {
+    this.#transport.pauseReading();
+  }
+
+  override resumeWriting() {
+    this.#transport.resumeReading();
+  }
+
+  // There is no eofReceived(): by default the client's EOF is answered with ours, after what was written is sent.
+}
+
+const port = Number(Deno.args[0] ?? 8888);
+
+const server = await createServer(() => new EchoServer(), { hostname: "127.0.0.1", port });
+
+console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+await server.serveForever();

@@ -8,9 +8,10 @@
  *
  * @module
  */
+import type { X509Certificate } from "node:crypto";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { ConnLike } from "../conn.ts";
-import { peerCertificateOf } from "./certificate.ts";
+import { isIssuedBy, peerCertificateOf } from "./certificate.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
 import { NodeTlsConn, type Outcome } from "./node_conn.ts";
 import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
@@ -81,7 +82,10 @@ export async function acceptNode(
   handshake: NodeHandshake,
 ): Promise<SecureConn> {
   const { cert, key, alpnProtocols, caCerts, serverNames, clientAuth = "none" } = options;
-  const { createSecureContext, createServer } = await import("node:tls");
+  const [{ createSecureContext, createServer }, { X509Certificate }] = await Promise.all([
+    import("node:tls"),
+    import("node:crypto"),
+  ]);
   const secure = await secured(conn, handshake, (tlsConn) =>
     tlsConn.handshake((wire, done) => {
       const client: SecureContextOptions = caCerts ? { ca: caCerts } : {};
@@ -99,7 +103,7 @@ export async function acceptNode(
         },
       });
       server.on("tlsClientError", done);
-      server.on("secureConnection", (socket) => settle(socket, refusal(socket, clientAuth), done));
+      server.on("secureConnection", (socket) => settle(socket, refusal(socket, options, X509Certificate), done));
       server.emit("connection", wire);
     }, handshake.prefix));
   const serverName = (secure.socket as { servername?: string | false }).servername || undefined;
@@ -135,12 +139,17 @@ function settle(socket: TLSSocket, refused: Error | undefined, done: (outcome: O
 }
 
 /** A certificate that is shown must be good, whether it was required or not. */
-function refusal(socket: TLSSocket, clientAuth: "none" | "request" | "require"): Error | undefined {
-  if (clientAuth === "none" || socket.authorized) return undefined;
-  if (peerCertificateOf(socket) !== null) {
-    return new Error(`the client's certificate is refused: ${socket.authorizationError}`);
+function refusal(socket: TLSSocket, options: TlsServerOptions, X509: typeof X509Certificate): Error | undefined {
+  const { clientAuth = "none", caCerts = [] } = options;
+  if (clientAuth === "none") return undefined;
+  if (peerCertificateOf(socket) === null) {
+    return clientAuth === "require" ? new Error("the client sent no certificate") : undefined;
   }
-  return clientAuth === "require" ? new Error("the client sent no certificate") : undefined;
+  if (!socket.authorized) return new Error(`the client's certificate is refused: ${socket.authorizationError}`);
+  if (socket.isSessionReused() && !isIssuedBy(socket, caCerts, X509)) {
+    return new Error("the client's certificate is refused: its session is another server's");
+  }
+  return undefined;
 }
 
 function identityFor<T>(name: string, identities: Record<string, T>): T | undefined {

@@ -22,7 +22,9 @@ export interface Certs {
   expiredClient: TlsIdentity;
   /** For localhost, by itself. */
   selfSigned: TlsIdentity;
-  /** A client by an authority that nobody knows. */
+  /** An authority that nobody knows. */
+  unknown: string;
+  /** A client by that. */
   stranger: TlsIdentity;
 }
 
@@ -51,11 +53,12 @@ async function make(): Promise<Certs | null> {
   }
   try {
     const ca = await authority(dir, "ca", "Test CA");
-    await authority(dir, "unknown", "Unknown CA");
+    const unknown = await authority(dir, "unknown", "Unknown CA");
     const local = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1";
     const past = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"];
     return {
       ca,
+      unknown,
       server: await issue(dir, "server", "/CN=localhost", local),
       other: await issue(dir, "other", "/CN=other.example", "subjectAltName=DNS:other.example,DNS:*.wild.example"),
       expired: await issue(dir, "expired", "/CN=localhost", local, past),

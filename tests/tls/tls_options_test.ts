@@ -1,0 +1,143 @@
+import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
+import {
+  checkStartTlsOptions,
+  checkTlsClientOptions,
+  checkTlsServerOptions,
+  serverTlsMode,
+  type TlsClientOptions,
+  type TlsServerOptions,
+} from "../../src/tls.ts";
+import { ignore, theCerts } from "./certs.ts";
+
+type Wrong = Record<string, [unknown, typeof TypeError | typeof RangeError, RegExp]>;
+
+const garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+/** What is wrong on either side. */
+const wrong: Wrong = {
+  handshakeTimeout: [0, RangeError, /"handshakeTimeout" must be more than 0 milliseconds, not "0"$/],
+  shutdownTimeout: [-1, RangeError, /"shutdownTimeout" must be more than 0 milliseconds, not "-1"$/],
+  "handshakeTimeout ": [NaN, RangeError, /not "NaN"$/],
+  "shutdownTimeout ": ["5", TypeError, /"shutdownTimeout" must be a number, not "5"$/],
+  alpnProtocols: ["h2", TypeError, /"alpnProtocols" must be an array of strings, not "h2"$/],
+  "alpnProtocols ": [[1], TypeError, /but has "1"$/],
+  "alpnProtocols  ": [["h2", ""], TypeError, /1 to 255 bytes$/],
+  "alpnProtocols   ": [["é".repeat(128)], TypeError, /1 to 255 bytes$/],
+  caCerts: ["text", TypeError, /"caCerts" must be an array of strings/],
+  "caCerts ": [["text"], TypeError, /"caCerts" has a text that is not a PEM certificate$/],
+  "caCerts  ": [[garbled], TypeError, /"caCerts" has a certificate that cannot be read: /],
+  cert: ["", TypeError, /"cert" is empty$/],
+  "cert ": ["text", TypeError, /"cert" and "key" are not a certificate and its private key: /],
+  "cert  ": [garbled, TypeError, /"cert" and "key" are not a certificate and its private key: /],
+  "cert   ": [new Uint8Array(1), TypeError, /"cert" must be a string, not "0"$/],
+  key: ["text", TypeError, /"cert" and "key" are not a certificate and its private key: /],
+  ciphers: ["all", TypeError, /there is no option "ciphers" here$/],
+  "toString ": ["all", TypeError, /there is no option "toString" here$/],
+};
+
+const wrongClient: Wrong = {
+  ...wrong,
+  serverName: ["", TypeError, /"serverName" is empty$/],
+  "serverName ": [1, TypeError, /"serverName" must be a string, not "1"$/],
+  unsafelyDisableHostnameVerification: ["yes", TypeError, /must be a boolean, not "yes"$/],
+  clientAuth: ["none", TypeError, /there is no option "clientAuth" here$/],
+};
+
+const wrongServer: Wrong = {
+  ...wrong,
+  clientAuth: ["maybe", TypeError, /"clientAuth" must be "none", "request" or "require", not "maybe"$/],
+  "clientAuth ": ["require", TypeError, /"clientAuth" "require" needs "caCerts"$/],
+  serverName: ["localhost", TypeError, /there is no option "serverName" here$/],
+  serverNames: ["localhost", TypeError, /"serverNames" must be an object$/],
+  "serverNames ": [{ a: 1 }, TypeError, /the value of "serverNames" "a" must be a cert and a key$/],
+  "serverNames  ": [{ a: { cert: "x" } }, TypeError, /"cert" and "key" of "serverNames" "a" are needed$/],
+  "serverNames   ": [{ a: { cert: "x", key: "x" } }, TypeError, /"cert" and "key" of "serverNames" "a" are not/],
+};
+
+// The same name several times, told apart by spaces.
+for (const [name, [value, type, message]] of Object.entries(wrongClient)) {
+  Deno.test(
+    { name: `checkTlsClientOptions() refuses ${name.trim()} ${JSON.stringify(value)} [V2, T1]`, ignore },
+    () => {
+      const options = { ...theCerts().alice, [name.trim()]: value } as TlsClientOptions;
+      assertRefused(() => checkTlsClientOptions(options), type, message);
+    },
+  );
+}
+
+for (const [name, [value, type, message]] of Object.entries(wrongServer)) {
+  Deno.test(
+    { name: `checkTlsServerOptions() refuses ${name.trim()} ${JSON.stringify(value)} [V2, T1]`, ignore },
+    () => {
+      const options = { ...theCerts().server, [name.trim()]: value } as TlsServerOptions;
+      assertRefused(() => checkTlsServerOptions(options), type, message);
+    },
+  );
+}
+
+Deno.test(
+  { name: "checkTlsClientOptions() refuses a cert without its key, and a key without its cert", ignore },
+  () => {
+    const { alice, stranger } = theCerts();
+    assertRefused(() => checkTlsClientOptions({ cert: alice.cert }), TypeError, /"cert" needs a "key"$/);
+    assertRefused(() => checkTlsClientOptions({ key: alice.key }), TypeError, /"key" needs a "cert"$/);
+    assertRefused(() => checkTlsClientOptions({ ...alice, key: stranger.key }), TypeError, /KeyMismatch/);
+  },
+);
+
+Deno.test({
+  name: "checkTlsServerOptions() refuses missing certificates, keys of others, and caCerts for nothing",
+  ignore,
+}, () => {
+  const { ca, server, alice } = theCerts();
+  const check = (options: unknown) => () => checkTlsServerOptions(options as TlsServerOptions);
+  assertRefused(check({}), TypeError, /"cert" and "key" are needed$/);
+  assertRefused(check({ cert: server.cert }), TypeError, /"cert" and "key" are needed$/);
+  assertRefused(check({ ...server, key: alice.key }), TypeError, /KeyMismatch/);
+  assertRefused(check({ ...server, caCerts: [ca] }), TypeError, /"caCerts" needs "clientAuth"$/);
+  assertRefused(check(undefined), TypeError, /they must be an object, not "undefined"$/);
+  assertRefused(check(true), TypeError, /they must be an object, not "true"$/);
+});
+
+Deno.test({ name: "checkTlsClientOptions() and checkTlsServerOptions() accept all that there is", ignore }, () => {
+  const { ca, server, alice, other } = theCerts();
+  const common = { alpnProtocols: ["h2", "http/1.1"], handshakeTimeout: 1, shutdownTimeout: Infinity, caCerts: [ca] };
+  checkTlsClientOptions({});
+  checkTlsClientOptions({ ...common, ...alice, serverName: "x", unsafelyDisableHostnameVerification: false });
+  checkTlsClientOptions({ cert: undefined, key: undefined, caCerts: undefined } as unknown as TlsClientOptions);
+  checkTlsServerOptions(server);
+  checkTlsServerOptions({ ...common, ...server, clientAuth: "request", serverNames: { "other.example": other } });
+  checkTlsServerOptions({ ...server, clientAuth: "none" });
+});
+
+Deno.test(
+  { name: "checkStartTlsOptions() takes the side of the connection unless told otherwise [S5]", ignore },
+  () => {
+    const { server } = theCerts();
+    assertEquals(checkStartTlsOptions(server, true), { serverSide: true, options: server });
+    assertEquals(checkStartTlsOptions({ serverName: "x" }, false), { serverSide: false, options: { serverName: "x" } });
+    assertEquals(checkStartTlsOptions({ ...server, serverSide: true }, false), { serverSide: true, options: server });
+    assertEquals(checkStartTlsOptions({ serverSide: false }, true), { serverSide: false, options: {} });
+    assertRefused(() => checkStartTlsOptions({ serverName: "x" }, true), TypeError, /no option "serverName" here$/);
+    const options = { serverSide: 1 } as unknown as TlsClientOptions;
+    assertRefused(() => checkStartTlsOptions(options, true), TypeError, /"serverSide" must be a boolean, not "1"$/);
+  },
+);
+
+Deno.test("serverTlsMode() is native unless something needs the other way [V1, V2]", () => {
+  const identity = { cert: "", key: "" };
+  assertEquals(serverTlsMode(identity), "native");
+  assertEquals(serverTlsMode({ ...identity, clientAuth: "none", alpnProtocols: ["h2"] }), "native");
+  assertEquals(serverTlsMode(identity, { noDelay: false, keepAlive: false }), "native");
+  assertEquals(serverTlsMode(identity, { noDelay: true }), "node");
+  assertEquals(serverTlsMode(identity, { keepAlive: true }), "node");
+  assertEquals(serverTlsMode({ ...identity, clientAuth: "request" }), "node");
+  assertEquals(serverTlsMode({ ...identity, clientAuth: "require" }), "node");
+  assertEquals(serverTlsMode({ ...identity, serverNames: {} }), "node");
+});
+
+function assertRefused(check: () => void, type: typeof TypeError | typeof RangeError, message: RegExp) {
+  const error = assertThrows(check, type, "Cannot use the TLS options: ");
+  assertInstanceOf(error, type);
+  assertMatch(error.message, message);
+}

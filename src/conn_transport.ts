@@ -5,7 +5,8 @@
  *
  * | phase    | what goes on                                                                  | next               |
  * | -------- | ----------------------------------------------------------------------------- | ------------------ |
- * | open     | both pumps run                                                                | flushing, lost     |
+ * | open      | both pumps run                                                                | upgrading, flushing, lost |
+ * | upgrading | what was written is sent, then a handshake makes another conn of this one     | open, lost |
  * | flushing | `close()` was called: reading stopped, what was written is being sent         | parting, lost      |
  * | parting  | all is sent: the goodbye that keeps the system from destroying what was sent  | lost               |
  * | lost     | the conn is closed; `connectionLost` is called in a later turn, once          |                    |
@@ -22,15 +23,26 @@ import { lostError } from "./errors.ts";
 import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
 import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
-import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./transports.ts";
+import type {
+  BaseProtocolLike,
+  ExtraInfo,
+  StreamProtocolLike,
+  TlsInfo,
+  Transport,
+  WriteBufferLimits,
+} from "./transports.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
-type Phase = "open" | "flushing" | "parting" | "lost";
+type Phase = "open" | "upgrading" | "flushing" | "parting" | "lost";
 
 /** What is around a transport. */
 export interface ConnTransportOptions {
   /** More to tell by `getExtraInfo`. */
   extra?: Partial<ExtraInfo>;
+  /** Whether a server accepted it. */
+  serverSide?: boolean;
+  /** The host it was connected to, if it was by name or address. */
+  hostname?: string | undefined;
   /** For TLS: how long flush and goodbye may take together, in milliseconds. */
   shutdownTimeout?: number;
   /** Where errors go that no caller waits for; the exception handler by default. */
@@ -39,14 +51,23 @@ export interface ConnTransportOptions {
   onLost?: () => void;
 }
 
+/** What an upgrade makes of a conn. */
+export interface Upgraded {
+  /** The conn to go on with. */
+  conn: ConnLike;
+  /** What there is to tell of it. */
+  info: TlsInfo;
+}
+
 /** A transport over a conn. */
 export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, WritePumpOwner {
-  readonly #conn: ConnLike;
   readonly #options: ConnTransportOptions;
   readonly #lifecycle: Lifecycle;
-  readonly #reads: ReadPump;
-  readonly #writes: WritePump;
+  #conn: ConnLike;
+  #reads: ReadPump;
+  #writes: WritePump;
   #phase: Phase = "open";
+  #upgrade: Upgrade | null = null;
   #dropped = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -74,10 +95,48 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#reads.start();
   }
 
-  /** Begins to read for a protocol that knows its connection already, as after an upgrade. */
-  continue(): void {
-    this.#lifecycle.connectionKept();
-    this.#reads.start();
+  /** Whether a server accepted it. */
+  get serverSide(): boolean {
+    return this.#options.serverSide ?? false;
+  }
+
+  /** The host it was connected to, if it was by name or address. */
+  get hostname(): string | undefined {
+    return this.#options.hostname;
+  }
+
+  /**
+   * Goes over to another conn, made of this one by a handshake, after what was written is sent. The protocol stays, and so
+   * does this object. On failure the connection is lost.
+   *
+   * @param handshake Makes the other conn; closes this one if it fails, or when the signal aborts
+   * @param shutdownTimeout How long flush and goodbye of the other conn may take, in milliseconds
+   * @throws {Error} If the transport is closing, or is being upgraded
+   * @throws {Deno.errors.InvalidData} If the peer sent bytes before it could know of the upgrade
+   */
+  async upgrade(
+    handshake: (conn: ConnLike, signal: AbortSignal) => Promise<Upgraded>,
+    shutdownTimeout: number,
+  ): Promise<void> {
+    if (this.#phase !== "open") throw new Error("Cannot upgrade the connection: it is closing, or being upgraded");
+    if (this.#writes.ending) throw new Error("Cannot upgrade the connection: writeEof() was called before");
+    const upgrade = this.#upgrade = new Upgrade(this.#reads.reading);
+    this.#phase = "upgrading";
+    this.#reads.pause();
+    try {
+      if (!this.#writes.flushed) await upgrade.flushed;
+      const readUnderWay = this.#reads.detach();
+      const bare = readUnderWay === null ? this.#conn : connAfterRead(this.#conn, readUnderWay);
+      const { conn, info } = await handshake(bare, upgrade.signal);
+      if (upgrade.signal.aborted) {
+        conn.close();
+        throw upgrade.signal.reason;
+      }
+      this.#goOnWith(conn, { ...this.#options.extra, tls: info }, shutdownTimeout);
+    } catch (error) {
+      this.#lose(error as Error);
+      throw error;
+    }
   }
 
   getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
@@ -93,19 +152,21 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   isClosing(): boolean {
-    return this.#phase !== "open";
+    return this.#phase !== "open" && this.#phase !== "upgrading";
   }
 
   isReading(): boolean {
-    return this.#phase === "open" && this.#reads.reading;
+    return this.#upgrade?.wasReading ?? (this.#phase === "open" && this.#reads.reading);
   }
 
   pauseReading(): void {
-    this.#reads.pause();
+    if (this.#upgrade !== null) this.#upgrade.wasReading = false;
+    else this.#reads.pause();
   }
 
   resumeReading(): void {
-    this.#reads.resume();
+    if (this.#upgrade !== null) this.#upgrade.wasReading = true;
+    else this.#reads.resume();
   }
 
   write(data: Uint8Array | string): void {
@@ -148,6 +209,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   close(): void {
+    if (this.#phase === "upgrading") this.#lose(null);
     if (this.#phase !== "open") return;
     this.#phase = "flushing";
     this.#reads.stop();
@@ -194,6 +256,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
 
   writingFlushed(): void {
     if (this.#phase === "flushing") this.#part();
+    else this.#upgrade?.setFlushed();
   }
 
   writingFailed(error: Error): void {
@@ -220,6 +283,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
       throw new TypeError(`Cannot ${doing}: data must be a Uint8Array or a string, not "${typeof data}"`);
     }
     if (this.#writes.ending) throw new Error(`Cannot ${doing}: writeEof() was called before`);
+    if (this.#phase === "upgrading") throw new Error(`Cannot ${doing}: the connection is being upgraded`);
     return bytes;
   }
 
@@ -257,17 +321,93 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     );
   }
 
+  #goOnWith(conn: ConnLike, extra: Partial<ExtraInfo>, shutdownTimeout: number): void {
+    const { wasReading } = this.#upgrade!;
+    this.#upgrade = null;
+    this.#phase = "open";
+    this.#conn = conn;
+    this.#options.extra = extra;
+    this.#options.shutdownTimeout = shutdownTimeout;
+    this.#reads = new ReadPump(conn, this.#lifecycle, this);
+    this.#writes = new WritePump(conn, this.#lifecycle, this, this.#writes.marks);
+    if (wasReading) this.#reads.start();
+    else this.#reads.pause();
+  }
+
   #lose(error: Error | null): void {
     if (this.#phase === "lost") return;
     this.#phase = "lost";
+    this.#upgrade?.abort(lostError(error, "upgrade the connection"));
+    this.#upgrade = null;
     clearTimeout(this.#timer);
     this.#reads.stop();
     this.#writes.close(error);
-    this.#conn.close();
+    closeQuietly(this.#conn);
     queueMicrotask(() => {
       this.#lifecycle.connectionLost(error);
       this.#options.onLost?.();
     });
+  }
+}
+
+/** An upgrade that is being made. */
+class Upgrade {
+  /** Resolves when what was written before is sent; rejects when the connection is lost before. */
+  readonly flushed: Promise<void>;
+  setFlushed!: () => void;
+  /** Whether the protocol wants to read when it is done. */
+  wasReading: boolean;
+  readonly #abort = new AbortController();
+
+  constructor(wasReading: boolean) {
+    this.wasReading = wasReading;
+    this.flushed = new Promise((resolve, reject) => {
+      this.setFlushed = resolve;
+      this.signal.addEventListener("abort", () => reject(this.signal.reason));
+    });
+    this.flushed.catch(() => {});
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  abort(error: Error): void {
+    this.#abort.abort(error);
+  }
+}
+
+/** A conn whose next bytes are those that a read under way brings. */
+function connAfterRead(conn: ConnLike, readUnderWay: Promise<Uint8Array | null>): ConnLike {
+  let rest: Uint8Array | null = null;
+  let settled = false;
+  return {
+    async read(p) {
+      if (!settled) {
+        rest = await readUnderWay;
+        settled = true;
+        if (rest === null) return null;
+      }
+      if (rest === null || rest.length === 0) return await conn.read(p);
+      const n = Math.min(p.length, rest.length);
+      p.set(rest.subarray(0, n));
+      rest = rest.subarray(n);
+      return n;
+    },
+    write: (p) => conn.write(p),
+    close: () => conn.close(),
+    ...(conn.closeWrite !== undefined && { closeWrite: () => conn.closeWrite!() }),
+    ...(conn.localAddr !== undefined && { localAddr: conn.localAddr }),
+    ...(conn.remoteAddr !== undefined && { remoteAddr: conn.remoteAddr }),
+  };
+}
+
+function closeQuietly(conn: ConnLike): void {
+  try {
+    conn.close();
+  } catch (error) {
+    // Whoever made another conn of it closed it before.
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
 

@@ -221,14 +221,14 @@ async function connectOver<P extends BaseProtocolLike>(
   signal: AbortSignal | undefined,
 ): Promise<Connection<P>> {
   let conn = plain;
-  let around: ConnTransportOptions = {};
+  let around: ConnTransportOptions = { hostname };
   if (tls !== undefined && tls !== false) {
     const options = tls === true ? {} : tls;
     const secure = await tlsConnectConn(plain, { ...options, ...(hostname !== undefined && { hostname }) }, {
       ...(signal !== undefined && { signal }),
     });
     conn = secure.conn;
-    around = { extra: { tls: secure.info }, shutdownTimeout: options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT };
+    around = { hostname, extra: { tls: secure.info }, shutdownTimeout: options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT };
   }
   let transport: ConnTransport, protocol: P;
   try {

@@ -89,11 +89,9 @@ export function tuneConn(
   keepAlive: boolean | undefined,
 ): void {
   const tcp = conn as Partial<Pick<Deno.TcpConn, "setNoDelay" | "setKeepAlive">>;
-  if (tcp.setNoDelay !== undefined) tcp.setNoDelay(noDelay ?? true);
-  else if (noDelay !== undefined) {
+  if (noDelay !== undefined && tcp.setNoDelay === undefined) {
     throw new TypeError(`Cannot ${doing}: noDelay cannot be set on this kind of connection`);
   }
-  if (keepAlive === undefined) return;
   if (keepAlive !== undefined && tcp.setKeepAlive === undefined) {
     throw new TypeError(`Cannot ${doing}: keepAlive cannot be set on this kind of connection`);
   }

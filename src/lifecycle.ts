@@ -93,11 +93,6 @@ export class Lifecycle {
     }
   }
 
-  /** Goes on with a protocol that was told of its connection by another transport. */
-  connectionKept(): void {
-    this.#enter("connectionMade");
-  }
-
   /**
    * Calls `dataReceived`.
    *

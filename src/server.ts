@@ -300,6 +300,7 @@ export class Server implements AsyncDisposable {
       const protocol = this.#options.protocolFactory() as StreamProtocolLike;
       transport = new ConnTransport(conn, protocol, {
         ...around,
+        serverSide: true,
         report: this.#report,
         onLost: () => {
           this.#transports.delete(transport);

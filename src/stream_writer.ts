@@ -8,6 +8,7 @@
 import { abortable } from "./abortable.ts";
 import { sendFile, type SendFileOptions } from "./send_file.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
+import { type StartTlsOptions, startTlsUnlessBuffered } from "./start_tls.ts";
 import type { ExtraInfo, Transport } from "./transports.ts";
 
 /** What a writer needs of the protocol of its transport. A {@linkcode StreamReaderProtocol} has it. */
@@ -37,7 +38,8 @@ export interface FlowControl {
  * ```
  */
 export class StreamWriter implements AsyncDisposable {
-  #transport: Transport;
+  /** The transport underneath. */
+  readonly transport: Transport;
   readonly #flow: FlowControl;
   readonly #reader: StreamReader | null;
   #closed = false;
@@ -49,14 +51,9 @@ export class StreamWriter implements AsyncDisposable {
    * @param reader The reader of the same connection, whose error `drain` throws; `null` if there is none
    */
   constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
-    this.#transport = transport;
+    this.transport = transport;
     this.#flow = protocol;
     this.#reader = reader;
-  }
-
-  /** The transport underneath. After `startTls` it is another one. */
-  get transport(): Transport {
-    return this.#transport;
   }
 
   /**
@@ -69,7 +66,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   write(data: Uint8Array | string): void {
     if (this.#closed) this.#refuse("write");
-    this.#transport.write(data);
+    this.transport.write(data);
   }
 
   /**
@@ -81,7 +78,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   writelines(chunks: Iterable<Uint8Array | string>): void {
     if (this.#closed) this.#refuse("write");
-    this.#transport.writelines(chunks);
+    this.transport.writelines(chunks);
   }
 
   /**
@@ -97,7 +94,7 @@ export class StreamWriter implements AsyncDisposable {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const error = this.#reader?.exception() ?? null;
     if (error !== null) return Promise.reject(error);
-    if (this.#transport.isClosing()) {
+    if (this.transport.isClosing()) {
       // Yields, so that a loop of write and drain learns of the loss.
       return abortable(nextTurn().then(() => this.#flow.drain()), signal);
     }
@@ -114,7 +111,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   sendall(data: Uint8Array): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError("send"));
-    return this.#transport.sendall(data);
+    return this.transport.sendall(data);
   }
 
   /**
@@ -129,7 +126,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   sendfile(file: Deno.FsFile | string, options: SendFileOptions = {}): Promise<number> {
     if (this.#closed) return Promise.reject(this.#closedError("send a file"));
-    return sendFile((chunk) => this.#transport.sendall(chunk), file, options);
+    return sendFile((chunk) => this.transport.sendall(chunk), file, options);
   }
 
   /**
@@ -138,12 +135,12 @@ export class StreamWriter implements AsyncDisposable {
    * @returns Whether the connection can half-close
    */
   canWriteEof(): boolean {
-    return this.#transport.canWriteEof();
+    return this.transport.canWriteEof();
   }
 
   /** Sends what was written, then ends this direction; the other one goes on. As `asyncio.StreamWriter.write_eof`. */
   writeEof(): void {
-    this.#transport.writeEof();
+    this.transport.writeEof();
   }
 
   /**
@@ -153,7 +150,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   close(): Promise<void> {
     this.#closed = true;
-    this.#transport.close();
+    this.transport.close();
     return this.#flow.waitClosed();
   }
 
@@ -170,7 +167,7 @@ export class StreamWriter implements AsyncDisposable {
   /** Closes at once; what was written and not yet sent is dropped. */
   abort(): void {
     this.#closed = true;
-    this.#transport.abort();
+    this.transport.abort();
   }
 
   /**
@@ -179,7 +176,30 @@ export class StreamWriter implements AsyncDisposable {
    * @returns Whether it is
    */
   isClosing(): boolean {
-    return this.#transport.isClosing();
+    return this.transport.isClosing();
+  }
+
+  /**
+   * Goes over to TLS, after what was written is sent. As `asyncio.StreamWriter.start_tls`, and, beyond it, on the server side.
+   *
+   * Reader and writer stay the same. It works after any earlier traffic; but bytes that the peer sent in plain text beyond
+   * what was read are an attempt to have them taken for encrypted ones (CVE-2011-0411), and end the connection.
+   *
+   * @param options As of {@linkcode TlsClientOptions}; on a writer that came from a server as of {@linkcode TlsServerOptions}.
+   * `serverSide` overrides which side this is
+   * @returns Resolves after the handshake
+   * @throws {TypeError | RangeError} If the options are wrong; nothing is done then
+   * @throws {Deno.errors.InvalidData} If plain bytes are buffered, or a certificate is refused; the connection is lost
+   * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
+   */
+  async startTls(options: StartTlsOptions = {}): Promise<void> {
+    if (this.#closed) this.#refuse("start TLS");
+    await startTlsUnlessBuffered(
+      this.transport,
+      this.transport.getProtocol(),
+      options,
+      () => this.#reader?.buffered ?? 0,
+    );
   }
 
   /**
@@ -190,7 +210,7 @@ export class StreamWriter implements AsyncDisposable {
    * @returns The answer, or the default
    */
   getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
-    return this.#transport.getExtraInfo(name, defaultValue as D);
+    return this.transport.getExtraInfo(name, defaultValue as D);
   }
 
   /** This writer as a stream that waits for drain. Closing it ends this direction; aborting it aborts the connection. */

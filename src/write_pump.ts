@@ -34,7 +34,7 @@ export interface WritePumpOwner {
 /** Writes to a conn, for a protocol. */
 export class WritePump {
   /** When to pause and resume. */
-  readonly marks = new WaterMarks();
+  readonly marks: WaterMarks;
   readonly #conn: ConnLike;
   readonly #lifecycle: Lifecycle;
   readonly #owner: WritePumpOwner;
@@ -50,8 +50,10 @@ export class WritePump {
    * @param conn What to write to
    * @param lifecycle What to tell of pause and resume
    * @param owner The transport
+   * @param marks When to pause and resume
    */
-  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: WritePumpOwner) {
+  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: WritePumpOwner, marks: WaterMarks = new WaterMarks()) {
+    this.marks = marks;
     this.#conn = conn;
     this.#lifecycle = lifecycle;
     this.#owner = owner;

@@ -261,14 +261,15 @@ Deno.test({
   name: "Server.abortClients() ends an upgrade that is being made [S5, V5]",
   ignore,
   async fn() {
+    const began = Promise.withResolvers<void>();
     const failed = Promise.withResolvers<unknown>();
     const server = await startServer(async (_reader, writer) => {
+      began.resolve();
       await writer.startTls(theCerts().server).catch(failed.resolve);
     }, { hostname: "127.0.0.1", port: 0 });
     const { port } = server.addrs[0] as Deno.NetAddr;
     const client = await openConnection({ port });
-    client.writer.write("x");
-    while (server.connections === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await began.promise;
     server.close();
     server.abortClients();
     assert(await failed.promise instanceof Deno.errors.ConnectionReset);

@@ -70,6 +70,18 @@ for (const [name, way] of Object.entries(ways)) {
     server.conn.close();
   });
 
+  Deno.test({ name: `TLS ${name} leaves no descriptor behind after an orderly end [W7]`, ignore }, async () => {
+    if (Deno.build.os !== "linux") return console.warn("%cNot counting descriptors: this is not Linux", "color: red");
+    await endInOrder(way);
+    const before = openSockets();
+    for (let i = 0; i < 10; i++) await endInOrder(way);
+    // Deno closes them in the background.
+    for (const start = Date.now(); openSockets() > before && Date.now() - start < 5000;) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(openSockets(), before);
+  });
+
   Deno.test({ name: `TLS ${name}: close() settles a read and a write that wait`, ignore }, async () => {
     const { client, server } = await secure(way);
     const reading = assertRejects(() => client.conn.read(new Uint8Array(1)), Deno.errors.Interrupted);
@@ -197,6 +209,30 @@ async function openAndClose(way: (typeof ways)[string]) {
   both.client.conn.close();
   both.server.conn.close();
   return both;
+}
+
+/** Each side ends its direction, reads to the other's end, and closes. */
+async function endInOrder(way: (typeof ways)[string]) {
+  const { client, server } = await secure(way);
+  await Promise.all([client, server].map(async ({ conn }) => {
+    await writeAll(conn, bytes("bye"));
+    await conn.closeWrite!();
+    assertEquals(await readAll(conn), bytes("bye"));
+    conn.close();
+  }));
+}
+
+function openSockets(): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) count++;
+    } catch (error) {
+      // The descriptor that reads the directory is gone by now.
+      assertInstanceOf(error, Deno.errors.NotFound);
+    }
+  }
+  return count;
 }
 
 async function fill(conn: ConnLike): Promise<unknown> {

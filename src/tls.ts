@@ -20,12 +20,9 @@ import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions
 export type { SecureConn } from "./tls/handshake.ts";
 export { listenTlsNative } from "./tls/native.ts";
 export {
-  checkStartTlsOptions,
   checkTlsClientOptions,
   checkTlsServerOptions,
   DEFAULT_SHUTDOWN_TIMEOUT,
-  type StartTlsOptions,
-  type StartTlsSide,
   type TlsClientOptions,
   type TlsCommonOptions,
   type TlsIdentity,

@@ -92,29 +92,6 @@ export interface TlsServerOptions extends TlsIdentity, TlsCommonOptions {
   serverNames?: Record<string, TlsIdentity>;
 }
 
-/**
- * TLS started on a connection that is open already: the options of either side.
- *
- * As `asyncio.loop.start_tls`.
- *
- * @example A server that starts TLS where it would be the client by default
- * ```ts
- * import type { StartTlsOptions } from "@tideline/net";
- *
- * const options = (cert: string, key: string): StartTlsOptions => ({ serverSide: true, cert, key });
- * options("…", "…");
- * ```
- */
-export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
-  /** Whether this side is the server. Default: if the connection came from a server. */
-  serverSide?: boolean;
-};
-
-/** Which side to be, and its options. */
-export type StartTlsSide =
-  | { serverSide: true; options: TlsServerOptions }
-  | { serverSide: false; options: TlsClientOptions };
-
 /** How long a handshake may take unless set, in milliseconds. */
 export const DEFAULT_HANDSHAKE_TIMEOUT = 60000;
 
@@ -150,27 +127,6 @@ export function checkTlsServerOptions(options: TlsServerOptions): void {
   const asks = (options.clientAuth ?? "none") !== "none";
   if (asks && !options.caCerts?.length) fail(`"clientAuth" "${options.clientAuth}" needs "caCerts"`);
   if (!asks && options.caCerts !== undefined) fail('"caCerts" needs "clientAuth"');
-}
-
-/**
- * Checks the options of a TLS that starts on an open connection.
- *
- * @param options The options
- * @param fromServer Whether the connection came from a server
- * @returns Which side to be, and its options
- * @throws {TypeError} As {@linkcode checkTlsClientOptions} and {@linkcode checkTlsServerOptions}
- * @throws {RangeError} As those
- */
-export function checkStartTlsOptions(options: StartTlsOptions, fromServer: boolean): StartTlsSide {
-  checkObject(options);
-  const { serverSide = fromServer, ...rest } = options;
-  checkType(serverSide, "serverSide", "boolean");
-  if (serverSide) {
-    checkTlsServerOptions(rest as TlsServerOptions);
-    return { serverSide, options: rest as TlsServerOptions };
-  }
-  checkTlsClientOptions(rest as TlsClientOptions);
-  return { serverSide, options: rest as TlsClientOptions };
 }
 
 type Checks = Record<string, (value: unknown, name: string) => void>;
@@ -223,16 +179,12 @@ const identityChecks: Checks = { cert: checkText, key: checkText };
 
 /** Options set to undefined count as not set. */
 function check(options: object, checks: Checks): void {
-  checkObject(options);
+  if (typeof options !== "object" || options === null) fail(`they must be an object, not "${options}"`);
   for (const [name, value] of Object.entries(options)) {
     const checkValue = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (checkValue === undefined) fail(`there is no option "${name}" here`);
     if (value !== undefined) checkValue(value, name);
   }
-}
-
-function checkObject(options: unknown): void {
-  if (typeof options !== "object" || options === null) fail(`they must be an object, not "${options}"`);
 }
 
 function checkType(value: unknown, name: string, type: "string" | "boolean" | "number"): void {

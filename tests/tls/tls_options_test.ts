@@ -1,6 +1,5 @@
 import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import {
-  checkStartTlsOptions,
   checkTlsClientOptions,
   checkTlsServerOptions,
   serverTlsMode,
@@ -109,20 +108,6 @@ Deno.test({ name: "checkTlsClientOptions() and checkTlsServerOptions() accept al
   checkTlsServerOptions({ ...common, ...server, clientAuth: "request", serverNames: { "other.example": other } });
   checkTlsServerOptions({ ...server, clientAuth: "none" });
 });
-
-Deno.test(
-  { name: "checkStartTlsOptions() takes the side of the connection unless told otherwise [S5]", ignore },
-  () => {
-    const { server } = theCerts();
-    assertEquals(checkStartTlsOptions(server, true), { serverSide: true, options: server });
-    assertEquals(checkStartTlsOptions({ serverName: "x" }, false), { serverSide: false, options: { serverName: "x" } });
-    assertEquals(checkStartTlsOptions({ ...server, serverSide: true }, false), { serverSide: true, options: server });
-    assertEquals(checkStartTlsOptions({ serverSide: false }, true), { serverSide: false, options: {} });
-    assertRefused(() => checkStartTlsOptions({ serverName: "x" }, true), TypeError, /no option "serverName" here$/);
-    const options = { serverSide: 1 } as unknown as TlsClientOptions;
-    assertRefused(() => checkStartTlsOptions(options, true), TypeError, /"serverSide" must be a boolean, not "1"$/);
-  },
-);
 
 Deno.test("serverTlsMode() is native unless something needs the other way [V1, V2]", () => {
   const identity = { cert: "", key: "" };

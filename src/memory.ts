@@ -45,8 +45,8 @@ const large = new Cutter(262144, 65536);
  * @returns The copy, of exactly `n` bytes
  */
 export function copyOf(bytes: Uint8Array, n: number): Uint8Array {
-  // Where it is large, `slice` spares the zeroing.
-  if (n > large.largestPiece) return bytes.slice(0, n);
+  // Where it is large, the constructor spares the zeroing. So does `slice`, but that of a node Buffer makes no copy.
+  if (n > large.largestPiece) return new Uint8Array(bytes.subarray(0, n));
   const piece = allocate(n);
   piece.set(n === bytes.length ? bytes : bytes.subarray(0, n));
   return piece;

@@ -24,7 +24,7 @@ export type Attempt<T> = () => T | undefined;
 
 /** Bytes that were fed, the read that waits, and how the stream stands. */
 export class ReadQueue {
-  /** What was fed and not yet read. To be taken from by {@linkcode take} and {@linkcode drop} only. */
+  /** What was fed and not yet read. An attempt that succeeds takes by {@linkcode take} or {@linkcode drop} only. */
   readonly buffer = new ByteBuffer();
   /** What the stream ended with, if it was an error. */
   exception: Error | null = null;
@@ -41,6 +41,11 @@ export class ReadQueue {
    */
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** Whether a read waits, so that another one that must wait will be refused. */
+  get busy(): boolean {
+    return this.#waiting !== null;
   }
 
   /** The memory of the read that waits, if bytes may be read right into it. */
@@ -70,7 +75,12 @@ export class ReadQueue {
    * @returns The result
    */
   get<T>(attempt: Attempt<T>, signal?: AbortSignal, target: Uint8Array | null = null): Promise<T> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal !== undefined) {
+      if (!(signal instanceof AbortSignal)) {
+        return Promise.reject(new TypeError(`Cannot read: the signal must be an AbortSignal, not "${typeof signal}"`));
+      }
+      if (signal.aborted) return Promise.reject(signal.reason);
+    }
     let result: T | undefined;
     try {
       result = attempt();

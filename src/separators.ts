@@ -169,5 +169,5 @@ function bytesOf(separator: Separator): Uint8Array {
   }
   if (bytes.length === 0) throw new TypeError("Cannot look for a separator: it is empty");
   // A copy: the caller may change the array while a read waits.
-  return typeof separator === "string" ? bytes : bytes.slice();
+  return typeof separator === "string" ? bytes : new Uint8Array(bytes);
 }

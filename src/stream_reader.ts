@@ -50,12 +50,12 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
   /**
    * @param options
    * @param options.limit How long a line may be, and, twice over, how much is buffered ahead, in bytes; 65536 by default
-   * @throws {RangeError} If the limit is not above 0
+   * @throws {TypeError} If the limit is not a number
+   * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`
    */
   constructor({ limit = DEFAULT_LIMIT }: { limit?: number } = {}) {
-    if (typeof limit !== "number" || !(limit > 0)) {
-      throw new RangeError(`Cannot create a reader: limit must be a number above 0, not "${limit}"`);
-    }
+    const refusal = refusalOfLimit("create a reader", limit);
+    if (refusal !== null) throw refusal;
     this.limit = limit;
     this.#queue = new ReadQueue(limit);
   }
@@ -71,6 +71,7 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * @param n The most bytes to read; negative (the default) for all until the end of the stream
    * @param options
    * @returns 1 to `n` bytes; none only at the end of the stream, or if `n` is 0
+   * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is not an integer
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
@@ -110,6 +111,7 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * @param n How many bytes
    * @param options
    * @returns The bytes
+   * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative or not an integer
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
    * @throws {Deno.errors.Busy} If it must wait while another read waits
@@ -131,7 +133,8 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * @param separator The separator, or a list of which any counts; "\n" by default
    * @param options `limit`: the limit of this read, in bytes, instead of the reader's
    * @returns The bytes, the separator included
-   * @throws {TypeError} If a separator is empty, or there is none
+   * @throws {TypeError} If a separator is empty or no separator, if there is none, or if the limit is not a number
+   * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`
    * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
    * @throws {Deno.errors.Busy} If it must wait while another read waits
@@ -141,9 +144,8 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
     options?: ReadOptions & { limit?: number },
   ): Promise<Uint8Array> {
     const limit = options?.limit ?? this.limit;
-    if (!(limit > 0)) {
-      return Promise.reject(new RangeError(`Cannot read until a separator: limit must be above 0, not "${limit}"`));
-    }
+    const refusal = refusalOfLimit("read until a separator", limit);
+    if (refusal !== null) return Promise.reject(refusal);
     const separators = separatorsOf(separator);
     if (separators instanceof TypeError) return Promise.reject(separators);
     const search = this.#searchFor(separators, "read until a separator", limit);
@@ -184,6 +186,7 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * @param n How many bytes to wait for; at most twice the limit
    * @param options
    * @returns A copy of `n` bytes, or of what there is at the end of the stream
+   * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative, not an integer, or more than twice the limit
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
@@ -209,35 +212,38 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * @param separator The separator, or a list of which any counts; "\n" by default
    * @param options
    * @returns How many bytes were dropped, the separator included; at the end of the stream how many until then
-   * @throws {TypeError} If a separator is empty, or there is none
-   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   * @throws {TypeError} If a separator is empty or no separator, or if there is none
+   * @throws {Deno.errors.Busy} If it must wait while another read waits; nothing is dropped then
    */
   skipuntil(separator: Separator | readonly Separator[] = "\n", options?: ReadOptions): Promise<number> {
     const separators = separatorsOf(separator);
     if (separators instanceof TypeError) return Promise.reject(separators);
     const search = new Search(separators);
-    const { buffer } = this.#queue;
+    const queue = this.#queue;
+    const { buffer } = queue;
     let dropped = 0;
     let expected = buffer.taken;
-    const drop = (n: number): number => {
-      this.#queue.drop(n);
-      expected = buffer.taken;
-      return dropped += n;
-    };
-    return this.#queue.get(() => {
+    return queue.get(() => {
       if (buffer.taken !== expected) search.reset();
-      const match = search.next(buffer, buffer.length);
-      if (match !== null) return drop(match.end);
+      const end = search.next(buffer, buffer.length)?.end ?? (this.#atEnd() ? buffer.length : undefined);
+      if (end !== undefined) {
+        queue.drop(end);
+        return dropped + end;
+      }
+      // About to be refused: then nothing may be dropped.
+      if (queue.busy) return undefined;
       // What may be the start of a separator is kept, so that an abort does not tear it.
       const n = search.position - search.begun;
+      buffer.drop(n);
       search.dropped(n);
-      drop(n);
-      return this.#atEnd() ? drop(buffer.length) : undefined;
+      dropped += n;
+      expected = buffer.taken;
+      return undefined;
     }, options?.signal);
   }
 
   /**
-   * The lines as text, without their "\n" or "\r\n".
+   * The lines as text, without their "\n" or "\r\n", and without a byte order mark before the first.
    *
    * @param options `encoding`: a label of the Encoding Standard, "utf-8" by default
    * @returns The lines, until the end of the stream
@@ -254,12 +260,10 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * assertEquals(await Array.fromAsync(reader.lines()), ["one", "two", "three"]);
    * ```
    */
-  lines({ encoding = "utf-8", ...options }: ReadOptions & { encoding?: string } = {}): AsyncIterableIterator<string> {
-    const decoder = new TextDecoder(encoding, { ignoreBOM: true });
-    if (decoder.encoding.startsWith("utf-16")) {
-      throw new RangeError(`Cannot read lines: the encoding "${encoding}" does not keep ASCII as it is`);
-    }
-    return iterate(() => this.readline(options), (line) => decoder.decode(line.subarray(0, lengthWithoutEnd(line))));
+  lines({ encoding = "utf-8", signal }: ReadOptions & { encoding?: string } = {}): AsyncIterableIterator<string> {
+    const decode = lineDecoder(encoding);
+    const options = signal === undefined ? undefined : { signal };
+    return iterate(() => this.readline(options), (line) => decode(line.subarray(0, lengthWithoutEnd(line))));
   }
 
   /** The rest of the stream as a byte stream that pulls. Cancelling it ends the pull, not the connection. */
@@ -423,7 +427,19 @@ function separatorsOf(separator: Separator | readonly Separator[]): Separators |
 }
 
 function refuseSize(doing: string, n: unknown): Promise<never> {
-  return Promise.reject(new RangeError(`Cannot ${doing}: the size must be a whole number of bytes, not "${n}"`));
+  return Promise.reject(
+    typeof n === "number"
+      ? new RangeError(`Cannot ${doing}: the size must be a whole number of bytes, not "${n}"`)
+      : new TypeError(`Cannot ${doing}: the size must be a number, not "${typeof n}"`),
+  );
+}
+
+function refusalOfLimit(doing: string, limit: unknown): Error | null {
+  if (typeof limit !== "number") {
+    return new TypeError(`Cannot ${doing}: the limit must be a number, not "${typeof limit}"`);
+  }
+  if (limit > 0 && (Number.isInteger(limit) || limit === Infinity)) return null;
+  return new RangeError(`Cannot ${doing}: the limit must be a whole number above 0, not "${limit}"`);
 }
 
 function readableOf(reader: StreamReader): ReadableStream<Uint8Array> {
@@ -432,7 +448,9 @@ function readableOf(reader: StreamReader): ReadableStream<Uint8Array> {
     type: "bytes",
     async pull(controller) {
       try {
-        const bytes = await reader.read(DEFAULT_LIMIT, { signal: cancelled.signal });
+        // No more than is asked for: what lies in the stream is lost to the reader.
+        const n = controller.byobRequest?.view?.byteLength ?? DEFAULT_LIMIT;
+        const bytes = await reader.read(n, { signal: cancelled.signal });
         if (bytes.length > 0) return controller.enqueue(bytes.slice());
         controller.close();
         // A pending BYOB request must be answered for the close to be seen.
@@ -451,6 +469,20 @@ function lengthWithoutEnd(line: Uint8Array): number {
   const n = line.length;
   if (line[n - 1] !== NEWLINE) return n;
   return line[n - 2] === CARRIAGE_RETURN ? n - 2 : n - 1;
+}
+
+/** Decodes a line after the other. Only at the start is a byte order mark one. */
+function lineDecoder(encoding: string): (line: Uint8Array) => string {
+  let decoder = new TextDecoder(encoding);
+  if (decoder.encoding.startsWith("utf-16")) {
+    throw new RangeError(`Cannot read lines: the encoding "${encoding}" does not keep ASCII as it is`);
+  }
+  const decoderOfTheRest = new TextDecoder(encoding, { ignoreBOM: true });
+  return (line) => {
+    const text = decoder.decode(line);
+    decoder = decoderOfTheRest;
+    return text;
+  };
 }
 
 /** Iterates over lines until an empty one. An object of its own is 3 times as fast as an async generator. */

@@ -1,0 +1,57 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { allocate, BLOCK_SIZES, copyOf, giveBlock, takeBlock } from "../../src/memory.ts";
+
+const SIZES = [0, 1, 1000, 2048, 2049, 16384, 65536, 65537, 262144, 300_000];
+
+Deno.test("allocate() gives zeroed memory that nothing else lies in", () => {
+  const pieces = Array.from({ length: 5 }, () => SIZES).flat().map((size, i) => {
+    const piece = allocate(size);
+    assertEquals(piece.length, size);
+    assert(piece.every((byte) => byte === 0), `${size} bytes`);
+    return piece.fill(i);
+  });
+  for (const [i, piece] of pieces.entries()) assert(piece.every((byte) => byte === i), `piece ${i}`);
+});
+
+Deno.test("copyOf() copies exactly so many bytes, also of a node Buffer", () => {
+  for (const size of SIZES) {
+    for (
+      const original of [new Uint8Array(size + 5), Buffer.alloc(size + 5), new Uint8Array(size), Buffer.alloc(size)]
+    ) {
+      original.fill(1);
+      const copy = copyOf(original, size);
+      original.fill(2);
+      assertEquals(copy.length, size);
+      assert(copy.every((byte) => byte === 1), `${size} bytes of a ${original.constructor.name}`);
+      assertStrictEquals(copy.constructor, Uint8Array);
+    }
+  }
+});
+
+Deno.test("takeBlock() lends the smallest block that holds the size, and never one that is lent", () => {
+  for (const [i, size] of BLOCK_SIZES.entries()) {
+    assertEquals(takeBlock((BLOCK_SIZES[i - 1] ?? 0) + 1).length, size);
+    assertEquals(takeBlock(size).length, size);
+    const blocks = Array.from({ length: 4 }, () => takeBlock(size));
+    assertEquals(new Set(blocks).size, 4);
+    blocks.forEach(giveBlock);
+    const again = Array.from({ length: 4 }, () => takeBlock(size));
+    assertEquals(new Set(again).size, 4);
+    assert(again[0] === blocks[3], "not the one that is still in the caches");
+  }
+  assertEquals(takeBlock(1_000_000).length, 1_000_000);
+});
+
+Deno.test("giveBlock() keeps a bounded number of blocks, and only of the sizes it lends [M4]", () => {
+  const size = BLOCK_SIZES[0];
+  const blocks = Array.from({ length: 2000 }, () => takeBlock(size));
+  blocks.forEach(giveBlock);
+  const known = new Set(blocks);
+  let kept = 0;
+  for (let block = takeBlock(size); known.has(block); block = takeBlock(size)) kept++;
+  assert(kept > 0 && kept * size <= 1 << 20, `${kept} blocks`);
+  const foreign = new Uint8Array(size - 1);
+  giveBlock(foreign);
+  assert(takeBlock(size - 1) !== foreign);
+});

@@ -1,0 +1,215 @@
+/**
+ * What the tests of the examples share: an example runs as a process of its own, with just the permissions that the first
+ * command in its head comment names.
+ */
+import { assertEquals } from "@std/assert";
+
+const root = new URL("../../", import.meta.url);
+
+// So that an example that hangs fails its test rather than the whole run.
+const TIME_LIMIT = 60_000;
+
+/** How to run an example. */
+export interface RunOptions {
+  /** Flags for Deno besides the permissions. */
+  flags?: string[];
+  /** What to write to stdin, which is then closed. */
+  input?: string | Uint8Array;
+}
+
+/** What an example did. */
+export interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs an example to its end. */
+export async function run(name: string, args: string[] = [], options: RunOptions = {}): Promise<Outcome> {
+  await using example = await Example.start(name, args, options);
+  return await example.outcome();
+}
+
+/** Runs an example to its end, which must be a good one, and gives what it printed. */
+export async function runWell(name: string, args: string[] = [], options: RunOptions = {}): Promise<string> {
+  const outcome = await run(name, args, options);
+  assertEquals({ code: outcome.code, stderr: outcome.stderr }, { code: 0, stderr: "" });
+  return outcome.stdout;
+}
+
+/** An example that is running. */
+export class Example implements AsyncDisposable {
+  readonly stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly pid: number;
+  readonly #process: Deno.ChildProcess;
+  readonly #stdout: Output;
+  readonly #stderr: Output;
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  private constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.pid = process.pid;
+    this.stdin = process.stdin.getWriter();
+    this.#stdout = new Output(process.stdout);
+    this.#stderr = new Output(process.stderr);
+    this.#timer = setTimeout(() => this.kill(), TIME_LIMIT);
+  }
+
+  /** Starts an example. */
+  static async start(name: string, args: string[] = [], { flags = [], input }: RunOptions = {}): Promise<Example> {
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", ...await permissionsOf(name), ...flags, `examples/${name}`, ...args],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const example = new Example(command.spawn());
+    if (input !== undefined) {
+      const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+      await example.stdin.write(bytes);
+      await example.stdin.close();
+    }
+    return example;
+  }
+
+  /** Waits until stdout matches, and gives the match. */
+  stdoutMatch(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#stdout.match(pattern);
+  }
+
+  /** Waits until stderr matches, and gives the match. */
+  stderrMatch(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#stderr.match(pattern);
+  }
+
+  /** Waits until a server says where it serves. */
+  async port(): Promise<number> {
+    return Number((await this.stdoutMatch(/Serving on port (\d+)\n/))[1]);
+  }
+
+  /** Waits for the end, and gives what was printed. */
+  async outcome(): Promise<Outcome> {
+    const { code } = await this.#process.status;
+    return { code, stdout: await this.#stdout.all(), stderr: await this.#stderr.all() };
+  }
+
+  /** Waits for the end, and gives the bytes that were printed. */
+  async bytes(): Promise<Uint8Array> {
+    await this.#process.status;
+    return await this.#stdout.bytes();
+  }
+
+  /** Ends it, unless it has ended. */
+  kill(): void {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    clearTimeout(this.#timer);
+    await this.stdin.close().catch(() => {});
+    await this.outcome();
+  }
+}
+
+/** What a process prints, as it comes. */
+class Output {
+  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #done: Promise<void>;
+  #text = "";
+  #ended = false;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.#done = this.#collect(stream);
+  }
+
+  async match(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#text);
+      if (match !== null) return match;
+      if (this.#ended) throw new Error(`Cannot find "${pattern}": the output ended with "${this.#text.slice(-1000)}"`);
+      await this.#wake.promise;
+    }
+  }
+
+  async all(): Promise<string> {
+    await this.#done;
+    return this.#text;
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    await this.#done;
+    return new Uint8Array(await new Blob(this.#chunks).arrayBuffer());
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const chunk of stream) {
+      this.#chunks.push(chunk);
+      this.#text += this.#decoder.decode(chunk, { stream: true });
+      this.#wakeUp();
+    }
+    this.#ended = true;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+}
+
+/** The flags of the first command in the head comment. */
+async function permissionsOf(name: string): Promise<string[]> {
+  const source = await Deno.readTextFile(new URL(`examples/${name}`, root));
+  const head = source.slice(0, source.indexOf("*/"));
+  const command = new RegExp(`deno run ((?:--\\S+ )*)examples/${name}`).exec(head);
+  if (command === null) throw new Error(`The head comment of examples/${name} does not say how to run it`);
+  return command[1]!.split(" ").filter((flag) => flag !== "");
+}
+
+/** Whether a program is there; if not, says loudly what is skipped for it. */
+export async function hasProgram(name: string, skipped: string): Promise<boolean> {
+  try {
+    await new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).output();
+    return true;
+  } catch {
+    console.warn(`%cskipped: ${skipped}, as there is no ${name} here`, "color: red");
+    return false;
+  }
+}
+
+/** Bytes that tell where they belong. */
+export function pattern(size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8) * 7 + (i >> 16)) & 255;
+  return bytes;
+}
+
+/** Fails unless both are the same, and says where they differ without printing all of it. */
+export function assertSameBytes(actual: Uint8Array, expected: Uint8Array): void {
+  assertEquals(actual.length, expected.length);
+  for (let i = 0; i < actual.length; i++) {
+    if (actual[i] !== expected[i]) throw new Error(`The bytes differ from "${i}" on`);
+  }
+}
+
+/** Reads a plain conn to its end. */
+export async function readAll(conn: Deno.Conn): Promise<Uint8Array> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  const memory = new Uint8Array(65536);
+  for (let n; (n = await conn.read(memory)) !== null;) chunks.push(memory.slice(0, n));
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/** Writes all of it to a plain conn. */
+export async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
+  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
+}

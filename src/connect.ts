@@ -19,7 +19,13 @@ import {
   checkOptions,
   throwIfAborted,
 } from "./options.ts";
-import { checkTlsClientOptions, DEFAULT_SHUTDOWN_TIMEOUT, type TlsClientOptions, tlsConnectConn } from "./tls.ts";
+import {
+  checkTlsClientOptions,
+  DEFAULT_SHUTDOWN_TIMEOUT,
+  tlsAcceptNative,
+  type TlsClientOptions,
+  tlsConnectConn,
+} from "./tls.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "./transports.ts";
 
 /** How to open a connection. Either `hostname` and `port`, or `conn`. Times in milliseconds. */
@@ -28,7 +34,7 @@ export interface ConnectOptions {
   hostname?: string;
   /** The port. */
   port?: number;
-  /** A connection that is open already, instead of `hostname` and `port`. */
+  /** A connection that is open already, instead of `hostname` and `port`. It may speak TLS, its handshake done or not. */
   conn?: ConnLike;
   /** Speaks TLS: `true`, or how. */
   tls?: boolean | TlsClientOptions;
@@ -220,16 +226,9 @@ async function connectOver<P extends BaseProtocolLike>(
   hostname: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Connection<P>> {
-  let conn = plain;
-  let around: ConnTransportOptions = { hostname };
-  if (tls !== undefined && tls !== false) {
-    const options = tls === true ? {} : tls;
-    const secure = await tlsConnectConn(plain, { ...options, ...(hostname !== undefined && { hostname }) }, {
-      ...(signal !== undefined && { signal }),
-    });
-    conn = secure.conn;
-    around = { hostname, extra: { tls: secure.info }, shutdownTimeout: options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT };
-  }
+  const { conn, around } = await secured(plain, tls, hostname, signal);
+  if (signal?.aborted) conn.close();
+  throwIfAborted(signal);
   let transport: ConnTransport, protocol: P;
   try {
     protocol = protocolFactory();
@@ -240,4 +239,23 @@ async function connectOver<P extends BaseProtocolLike>(
   }
   transport.start();
   return { transport, protocol };
+}
+
+/** The conn to talk over, and what is to be known of it. A conn of Deno's own TLS must only finish its handshake. */
+async function secured(
+  plain: ConnLike,
+  tls: boolean | TlsClientOptions | undefined,
+  hostname: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<{ conn: ConnLike; around: ConnTransportOptions }> {
+  const isPlain = tls === undefined || tls === false;
+  if (isPlain && !("handshake" in plain)) return { conn: plain, around: {} };
+  const options = typeof tls === "object" ? tls : {};
+  const { conn, info } = isPlain
+    ? await tlsAcceptNative(plain as Deno.TlsConn, options, { signal })
+    : await tlsConnectConn(plain, { ...options, hostname }, { signal });
+  return {
+    conn,
+    around: { extra: { tls: info }, shutdownTimeout: options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT },
+  };
 }

@@ -4,9 +4,10 @@
  * @module
  */
 import { checkFactory } from "./connect.ts";
-import { tuneConn } from "./dial.ts";
 import type { ErrorContext } from "./exception_handler.ts";
+import { explained } from "./explained.ts";
 import {
+  aBacklog,
   aBoolean,
   aCount,
   aFunction,
@@ -24,7 +25,6 @@ import {
   checkTlsServerOptions,
   DEFAULT_SHUTDOWN_TIMEOUT,
   listenTlsNative,
-  type SecureConn,
   serverTlsMode,
   tlsAcceptConn,
   tlsAcceptNative,
@@ -47,13 +47,13 @@ export interface ServeOptions {
   signal?: AbortSignal;
 }
 
-/** How to serve TCP. Either `port`, or `listener`. */
+/** How to serve TCP. Either `hostname` or `port` or both, or `listener`. */
 export interface ListenOptions extends ServeOptions {
   /** The host name or address to listen on, or several; "0.0.0.0" by default. */
   hostname?: string | string[];
-  /** The port; 0 for any. */
+  /** The port; 0, the default, for any that is free. */
   port?: number;
-  /** A listener that is bound already, instead of `hostname` and `port`; the server's from now on. */
+  /** A listener that is bound already, instead of `hostname` and `port`; the server's from now on. It may speak TLS. */
   listener?: Deno.Listener;
   /** How many connections the system keeps until they are accepted; 511 by default. */
   backlog?: number;
@@ -137,7 +137,10 @@ export async function createUnixServer(
   if (options.path === undefined) throw new TypeError("Cannot serve: there is no path");
   if (options.tls !== undefined) checkTlsServerOptions(options.tls);
   throwIfAborted(options.signal);
-  return await serve(protocolFactory, [await listenUnix(options.path)], options);
+  const listener = await listenUnix(options.path);
+  if (options.signal?.aborted) listener.close();
+  throwIfAborted(options.signal);
+  return await serve(protocolFactory, [listener], options);
 }
 
 const hostnameCheck: Check = (value) => {
@@ -164,7 +167,7 @@ const listenChecks: Record<string, Check> = {
   hostname: hostnameCheck,
   port: aPort,
   listener: listenerCheck,
-  backlog: aCount,
+  backlog: aBacklog,
   reusePort: aBoolean,
   noDelay: aBoolean,
   keepAlive: aBoolean,
@@ -172,15 +175,13 @@ const listenChecks: Record<string, Check> = {
 
 function checkListenOptions(options: ListenOptions): void {
   checkOptions("serve", options, listenChecks);
-  const { listener, hostname, port, backlog, reusePort, tls } = options;
+  const { listener, hostname, port, backlog, reusePort, noDelay, keepAlive, tls } = options;
   if (listener !== undefined) {
-    for (const [name, value] of Object.entries({ hostname, port, backlog, reusePort })) {
-      if (value !== undefined) {
-        throw new TypeError(`Cannot serve: ${name} "${value}" does not go together with listener`);
-      }
-    }
-  } else if (port === undefined) {
-    throw new TypeError("Cannot serve: there is neither a port nor a listener");
+    refuseTogether("a listener", { hostname, port, backlog, reusePort });
+    if (isTlsListener(listener)) refuseTogether("a listener that speaks TLS", { noDelay, keepAlive, tls });
+    if (listener.addr?.transport === "unix") refuseTogether("a Unix listener", { noDelay, keepAlive });
+  } else if (port === undefined && hostname === undefined) {
+    throw new TypeError("Cannot serve: there is neither a hostname, nor a port, nor a listener");
   }
   if (tls !== undefined) checkTlsServerOptions(tls);
   // An unstable call ends the process without its flag, so the look comes before the leap.
@@ -189,20 +190,37 @@ function checkListenOptions(options: ListenOptions): void {
   }
 }
 
+function refuseTogether(what: string, options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined) {
+      throw new TypeError(`Cannot serve: the option "${name}" does not go together with ${what}`);
+    }
+  }
+}
+
+// The class has no public name at run time.
+function isTlsListener(listener: Deno.Listener): boolean {
+  return listener.constructor?.name === "TlsListener";
+}
+
 /** Binds each host once: all or none. */
 function bindAll(options: ListenOptions, native: boolean): Deno.Listener[] {
-  const { hostname, port, backlog, reusePort } = options;
+  const { hostname, port = 0, backlog, reusePort } = options;
   const hostnames = Array.isArray(hostname) ? new Set(hostname) : [hostname];
   const listeners: Deno.Listener[] = [];
   try {
     for (const one of hostnames) {
       const listenOptions = {
-        port: port!,
+        port,
         ...(one !== undefined && { hostname: one }),
         ...(backlog !== undefined && { tcpBacklog: backlog }),
         ...(reusePort !== undefined && { reusePort }),
       };
-      listeners.push(native ? listenTlsNative(listenOptions, options.tls!) : Deno.listen(listenOptions));
+      try {
+        listeners.push(native ? listenTlsNative(listenOptions, options.tls!) : Deno.listen(listenOptions));
+      } catch (error) {
+        throw explained(error, `listen on "${one ?? "0.0.0.0"}:${port}"`);
+      }
     }
   } catch (error) {
     for (const listener of listeners) listener.close();
@@ -218,7 +236,8 @@ async function serve(
 ): Promise<Server> {
   const { tls, noDelay, keepAlive, maxConnections, onError, startServing = true, signal } = options;
   const serverOptions: ServerOptions = { protocolFactory, listeners, noDelay, keepAlive, maxConnections, onError };
-  if (tls !== undefined) serverOptions.handshake = handshakeOf(tls, noDelay, keepAlive);
+  if (tls !== undefined) serverOptions.handshake = handshakeOf(tls);
+  else if (listeners.some(isTlsListener)) serverOptions.handshake = handshakeOf(null);
   const server = new Server(serverOptions);
   if (signal !== undefined) {
     const close = () => server.close();
@@ -230,20 +249,14 @@ async function serve(
   return server;
 }
 
-function handshakeOf(
-  tls: TlsServerOptions,
-  noDelay: boolean | undefined,
-  keepAlive: boolean | undefined,
-): NonNullable<ServerOptions["handshake"]> {
-  const { shutdownTimeout = DEFAULT_SHUTDOWN_TIMEOUT } = tls;
+/** The handshake with these options; `null` if the listener has its own. */
+function handshakeOf(tls: TlsServerOptions | null): NonNullable<ServerOptions["handshake"]> {
+  const shutdownTimeout = tls?.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT;
   return async (conn, signal): Promise<Welcome> => {
-    let secure: SecureConn;
-    if ("handshake" in conn) {
-      secure = await tlsAcceptNative(conn as Deno.TlsConn, tls, { signal });
-    } else {
-      if ("setNoDelay" in conn) tuneConn("serve", conn, noDelay, keepAlive);
-      secure = await tlsAcceptConn(conn, tls, { signal });
-    }
+    const isNative = tls === null || "handshake" in conn;
+    const secure = isNative
+      ? await tlsAcceptNative(conn as Deno.TlsConn, tls ?? {}, { signal })
+      : await tlsAcceptConn(conn, tls, { signal });
     return { conn: secure.conn, around: { extra: { tls: secure.info }, shutdownTimeout } };
   };
 }

@@ -11,6 +11,8 @@ import { abortable } from "./abortable.ts";
 import type { ConnLike } from "./conn.ts";
 import { connFromNode } from "./adapters/conn_from_node.ts";
 import { toNetError } from "./errors.ts";
+import { explained } from "./explained.ts";
+import { LONGEST_TIMER } from "./pause.ts";
 
 /** Where to connect to, and how. */
 export interface DialOptions {
@@ -43,14 +45,16 @@ const DEFAULT_DELAY = 250;
  * @throws {AggregateError} If several addresses were tried and all failed; the error itself if it was one
  */
 export async function dial(options: DialOptions): Promise<ConnLike> {
-  const { hostname = "127.0.0.1", family, signal } = options;
-  const addresses = isLiteral(hostname)
-    ? [hostname.replace(/^\[(.*)\]$/, "$1")]
-    : await abortable(lookup(hostname, family), signal);
-  if (family === undefined || !isLiteral(hostname) || familyOf(addresses[0]!) === family) {
-    return await race(addresses, options);
+  const { hostname = "127.0.0.1", family, localAddr, signal } = options;
+  if (isLiteral(hostname)) {
+    const address = hostname.replace(/^\[(.*)\]$/, "$1");
+    if (family === undefined || familyOf(address) === family) return await race([address], options);
+    throw new Deno.errors.AddrNotAvailable(
+      `Cannot connect to "${hostname}": it is not an address of family "${family}"`,
+    );
   }
-  throw new Deno.errors.AddrNotAvailable(`Cannot connect to "${hostname}": it is not an address of family "${family}"`);
+  if (family === undefined && localAddr === undefined && mayReachByNameOnly()) return await race([hostname], options);
+  return await race(await abortable(lookup(hostname, family), signal), options);
 }
 
 /**
@@ -62,7 +66,7 @@ export async function dial(options: DialOptions): Promise<ConnLike> {
  */
 export async function dialUnix(path: string, signal?: AbortSignal): Promise<ConnLike> {
   const connecting = Deno.connect({ transport: "unix", path }).catch((error) => {
-    throw explained(error, path);
+    throw explained(error, `connect to "${path}"`);
   });
   try {
     return await abortable(connecting, signal);
@@ -80,7 +84,8 @@ export async function dialUnix(path: string, signal?: AbortSignal): Promise<Conn
  * @param conn The connection
  * @param noDelay Whether small writes leave at once; `undefined` for yes where that can be set
  * @param keepAlive Whether the system probes; `undefined` to leave it
- * @throws {TypeError} If one is asked for that cannot be set on this connection
+ * @throws {TypeError} If one is asked for that cannot be set on this kind of connection
+ * @throws {Error} If the connection is gone
  */
 export function tuneConn(
   doing: string,
@@ -88,59 +93,74 @@ export function tuneConn(
   noDelay: boolean | undefined,
   keepAlive: boolean | undefined,
 ): void {
-  const tcp = conn as Partial<Pick<Deno.TcpConn, "setNoDelay" | "setKeepAlive">>;
-  if (noDelay !== undefined && tcp.setNoDelay === undefined) {
+  const { setNoDelay, setKeepAlive } = conn as Partial<Deno.TcpConn>;
+  if (noDelay !== undefined && setNoDelay === undefined) {
     throw new TypeError(`Cannot ${doing}: noDelay cannot be set on this kind of connection`);
   }
-  if (keepAlive !== undefined && tcp.setKeepAlive === undefined) {
+  if (keepAlive !== undefined && setKeepAlive === undefined) {
     throw new TypeError(`Cannot ${doing}: keepAlive cannot be set on this kind of connection`);
   }
-  tcp.setNoDelay?.(noDelay ?? true);
-  if (keepAlive !== undefined) tcp.setKeepAlive!(keepAlive);
+  try {
+    setNoDelay?.call(conn, noDelay ?? true);
+    if (keepAlive !== undefined) setKeepAlive?.call(conn, keepAlive);
+  } catch (error) {
+    throw explained(error, doing);
+  }
 }
 
 /** Tries addresses one after the other, and together where one is slow; the first connection wins. */
 function race(addresses: readonly string[], options: DialOptions): Promise<ConnLike> {
-  const { signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
+  const { hostname, port, signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
+  const { promise, resolve, reject } = Promise.withResolvers<ConnLike>();
   const stop = new AbortController();
   const errors: Error[] = [];
   let begun = 0;
+  let isOver = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  return new Promise<ConnLike>((resolve, reject) => {
-    const abort = () => {
-      stop.abort();
-      reject(signal!.reason);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    const begin = () => {
-      clearTimeout(timer);
-      if (stop.signal.aborted || begun === addresses.length) return;
-      const address = addresses[begun++]!;
-      if (begun < addresses.length) timer = setTimeout(begin, happyEyeballsDelay);
-      connectTo(address, options, stop.signal).then((conn) => {
-        if (stop.signal.aborted) return conn.close();
-        stop.abort();
-        resolve(conn);
-      }, (error) => {
-        if (stop.signal.aborted) return;
-        errors.push(explained(error, `${options.hostname ?? address}" at "${address}:${options.port}`));
-        if (errors.length < addresses.length) return begin();
-        reject(errors.length === 1 ? errors[0] : new AggregateError(errors, errors.map((e) => e.message).join("; ")));
-      });
-    };
-    stop.signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    });
-    begin();
-  });
+
+  const end = () => {
+    isOver = true;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+    // Not at once: Deno.connect loses a connection that is made, but was not yet taken note of when the signal aborts.
+    queueMicrotask(() => stop.abort());
+  };
+  const abort = () => {
+    end();
+    reject(signal!.reason);
+  };
+  const connected = (conn: ConnLike) => {
+    if (isOver) return conn.close();
+    end();
+    resolve(conn);
+  };
+  const failed = (error: Error) => {
+    if (isOver) return;
+    errors.push(error);
+    if (errors.length < addresses.length) return begin();
+    end();
+    reject(errors.length === 1 ? error : new AggregateError(errors, errors.map(({ message }) => message).join("; ")));
+  };
+  const begin = () => {
+    clearTimeout(timer);
+    if (begun === addresses.length) return;
+    const address = addresses[begun++]!;
+    if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, LONGEST_TIMER));
+    const where = `"${hostname ?? address}" at "${address}:${port}"`;
+    connectTo(address, options, stop.signal)
+      .then(connected, (error) => failed(explained(error, `connect to ${where}`)));
+  };
+
+  signal?.addEventListener("abort", abort, { once: true });
+  begin();
+  return promise;
 }
 
 async function connectTo(hostname: string, options: DialOptions, signal: AbortSignal): Promise<ConnLike> {
-  const { port, localAddr, noDelay, keepAlive } = options;
+  const { port, localAddr, noDelay, keepAlive, happyEyeballsDelay = DEFAULT_DELAY } = options;
   if (localAddr === undefined) {
-    const conn = await Deno.connect({ hostname, port, signal });
+    const conn = await Deno.connect({ hostname, port, signal, autoSelectFamilyAttemptDelay: happyEyeballsDelay });
     tuneConn("connect", conn, noDelay, keepAlive);
     return conn;
   }
@@ -176,6 +196,8 @@ async function lookup(hostname: string, family: 4 | 6 | undefined): Promise<stri
   try {
     found = await lookup(hostname, { all: true, family: family ?? 0, verbatim: true } as { all: true });
   } catch (error) {
+    const known = toNetError(error, `connect to "${hostname}"`);
+    if (known !== error) throw known;
     throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": its address is not known`, { cause: error });
   }
   const first = found.filter((one) => one.family === found[0]?.family);
@@ -187,12 +209,12 @@ async function lookup(hostname: string, family: 4 | 6 | undefined): Promise<stri
   throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": it has no address`);
 }
 
-/** The same kind of error, with what could not be done. */
-function explained(thrown: unknown, where: string): Error {
-  const error = toNetError(thrown, `connect to "${where}"`);
-  if (error.message.startsWith("Cannot")) return error;
-  const Class = Object.values(Deno.errors).find((one) => error.constructor === one) ?? Error;
-  return new Class(`Cannot connect to "${where}": ${error.message}`, { cause: error });
+/**
+ * Whether hosts are allowed one by one. Then their addresses are not, and the platform must resolve a name by itself: it
+ * races the addresses as well, but tells only one of their errors.
+ */
+function mayReachByNameOnly(): boolean {
+  return Deno.permissions.querySync({ name: "net" }).state !== "granted";
 }
 
 function isLiteral(hostname: string): boolean {

@@ -46,7 +46,8 @@ export class DrainGate {
   /**
    * Passes the gate, or waits at it.
    *
-   * @returns Resolves when writing goes on; rejects with the error the connection was lost with, or `ConnectionReset`
+   * @returns Resolves when writing goes on; rejects with the error that the connection is lost with meanwhile, or
+   * `ConnectionReset` if there is none or it was lost before
    */
   drain(): Promise<void> {
     switch (this.#state) {
@@ -55,7 +56,9 @@ export class DrainGate {
       case "shut":
         return (this.#drain ??= handled()).promise;
       case "lost":
-        return Promise.reject(lostError(this.#error, "drain"));
+        return Promise.reject(
+          new Deno.errors.ConnectionReset("Cannot drain: the connection is lost", { cause: this.#error }),
+        );
     }
   }
 

@@ -3,11 +3,17 @@
  *
  * @module
  */
-import { type ConnectOptions, createConnection, createUnixConnection, type UnixConnectOptions } from "./connect.ts";
+import {
+  type Connection,
+  type ConnectOptions,
+  createConnection,
+  createUnixConnection,
+  type UnixConnectOptions,
+} from "./connect.ts";
+import { aBoolean, aLimit, checkIsObject, checkOptions } from "./options.ts";
 import { StreamReaderProtocol } from "./stream_protocol.ts";
-import { StreamReader } from "./stream_reader.ts";
+import { DEFAULT_LIMIT, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
-import type { Connection } from "./connect.ts";
 
 /** What pairs of streams take beyond the options of their connection. */
 export interface StreamOptions {
@@ -49,8 +55,7 @@ export interface StreamConnection extends AsyncDisposable {
  * ```
  */
 export async function openConnection(options: ConnectOptions & StreamOptions): Promise<StreamConnection> {
-  const { limit, readAhead, ...connectOptions } = options;
-  return await connectStreams((factory) => createConnection(factory, connectOptions), limit, readAhead);
+  return await connectStreams(createConnection<StreamReaderProtocol>, options);
 }
 
 /**
@@ -70,19 +75,34 @@ export async function openConnection(options: ConnectOptions & StreamOptions): P
  * ```
  */
 export async function openUnixConnection(options: UnixConnectOptions & StreamOptions): Promise<StreamConnection> {
-  const { limit, readAhead, ...connectOptions } = options;
-  return await connectStreams((factory) => createUnixConnection(factory, connectOptions), limit, readAhead);
+  return await connectStreams(createUnixConnection<StreamReaderProtocol>, options);
 }
 
-async function connectStreams(
-  connect: (factory: () => StreamReaderProtocol) => Promise<Connection<StreamReaderProtocol>>,
-  limit: number | undefined,
-  readAhead: boolean | undefined,
+/**
+ * Takes the options of streams out of others, checked.
+ *
+ * @param doing What they are for, as in "connect"
+ * @param options All options
+ * @returns The options of streams, with their defaults, and the rest
+ * @throws {TypeError | RangeError} If they are wrong
+ */
+export function takeStreamOptions<O extends object>(
+  doing: string,
+  options: O & StreamOptions,
+): { limit: number; readAhead: boolean; rest: O } {
+  checkIsObject(doing, options);
+  const { limit = DEFAULT_LIMIT, readAhead = false, ...rest } = options;
+  checkOptions(doing, { limit, readAhead }, { limit: aLimit, readAhead: aBoolean });
+  return { limit, readAhead, rest: rest as unknown as O };
+}
+
+async function connectStreams<O extends object>(
+  connect: (factory: () => StreamReaderProtocol, options: O) => Promise<Connection<StreamReaderProtocol>>,
+  options: O & StreamOptions,
 ): Promise<StreamConnection> {
-  const reader = new StreamReader(limit === undefined ? {} : { limit });
-  const { transport, protocol } = await connect(() =>
-    new StreamReaderProtocol(reader, undefined, { readAhead: readAhead ?? false })
-  );
+  const { limit, readAhead, rest } = takeStreamOptions("connect", options);
+  const reader = new StreamReader({ limit });
+  const { transport, protocol } = await connect(() => new StreamReaderProtocol(reader, undefined, { readAhead }), rest);
   const writer = new StreamWriter(transport, protocol, reader);
   return { reader, writer, [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() };
 }

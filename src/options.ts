@@ -23,9 +23,7 @@ export interface RangeProblem {
  * @throws {RangeError} If one is out of range
  */
 export function checkOptions(doing: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot ${doing}: options must be an object, not "${options}"`);
-  }
+  checkIsObject(doing, options);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) throw new TypeError(`Cannot ${doing}: there is no option "${name}"`);
     if (value === undefined) continue;
@@ -33,6 +31,19 @@ export function checkOptions(doing: string, options: unknown, checks: Readonly<R
     if (problem === null) continue;
     if (typeof problem === "string") throw new TypeError(`Cannot ${doing}: ${name} ${problem}, not "${show(value)}"`);
     throw new RangeError(`Cannot ${doing}: ${name} ${problem.range}, not "${show(value)}"`);
+  }
+}
+
+/**
+ * Checks that options are an object.
+ *
+ * @param doing What the options are for, as in "connect"
+ * @param options What the user passed
+ * @throws {TypeError} If they are not
+ */
+export function checkIsObject(doing: string, options: unknown): asserts options is object {
+  if (anObject(options) !== null) {
+    throw new TypeError(`Cannot ${doing}: the options must be an object, not "${show(options)}"`);
   }
 }
 
@@ -48,10 +59,6 @@ export const anObject: Check = (value) => typeof value === "object" && value !==
 /** A string with something in it. */
 export const aString: Check = (value) =>
   typeof value === "string" && value !== "" ? null : "must be a non-empty string";
-
-/** A list of strings with something in them. */
-export const aListOfStrings: Check = (value) =>
-  Array.isArray(value) && value.every((one) => aString(one) === null) ? null : "must be a list of non-empty strings";
 
 /** An `AbortSignal`. */
 export const aSignal: Check = (value) => value instanceof AbortSignal ? null : "must be an AbortSignal";
@@ -70,10 +77,18 @@ export const aCount: Check = (value) => {
     : { range: "must be a whole number above 0" };
 };
 
-/** A number of milliseconds above 0. */
-export const aTimeout: Check = (value) => {
+/** A number of bytes above 0. */
+export const aLimit: Check = (value) => {
   if (typeof value !== "number") return "must be a number";
-  return value > 0 ? null : { range: "must be above 0 ms" };
+  return value > 0 ? null : { range: "must be above 0 bytes" };
+};
+
+/** How many connections the system may keep waiting. */
+export const aBacklog: Check = (value) => {
+  if (typeof value !== "number") return "must be a number";
+  return Number.isInteger(value) && value > 0 && value < 2 ** 31
+    ? null
+    : { range: "must be a whole number from 1 to 2147483647" };
 };
 
 /** A number of milliseconds, maybe 0. */
@@ -110,6 +125,5 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 function show(value: unknown): string {
-  if (typeof value === "object" && value !== null) return JSON.stringify(value) ?? String(value);
-  return String(value);
+  return typeof value === "object" && value !== null ? Deno.inspect(value, { depth: 1 }) : String(value);
 }

@@ -3,7 +3,8 @@
  *
  * One accept loop per listener. It stops while `maxConnections` are open or in their TLS handshake; handshakes run off the
  * loop, so that a client that stalls delays nobody (SPEC V7, T2). An error of a single client is ignored, one of the system
- * (out of descriptors) is reported and the loop waits a second (V6).
+ * (out of descriptors) is reported and the loop waits a second (V6). What keeps the process alive is the accept under way;
+ * a loop that waits instead has a pause for that (V9).
  *
  * A server is `bound`, then `serving`, then `closed`; closed, it still has the connections that were open.
  *
@@ -14,6 +15,8 @@ import { ConnTransport, type ConnTransportOptions } from "./conn_transport.ts";
 import { tuneConn } from "./dial.ts";
 import { toNetError } from "./errors.ts";
 import { callExceptionHandler, callHandler, type ErrorContext } from "./exception_handler.ts";
+import { aDelay, aSignal, checkOptions } from "./options.ts";
+import { Pause } from "./pause.ts";
 import type { BaseProtocolLike, StreamProtocolLike } from "./transports.ts";
 
 /** What makes a connection of an accepted conn: the conn itself, or the result of a TLS handshake. */
@@ -76,10 +79,13 @@ export class Server implements AsyncDisposable {
   readonly #closing = new AbortController();
   #state: "bound" | "serving" | "closed" = "bound";
   /** Loops that wait for a place below `maxConnections`. */
-  readonly #waitForPlace: (() => void)[] = [];
+  readonly #full = new Set<Pause>();
+  /** Loops that wait until the system may have recovered. */
+  readonly #failed = new Set<Pause>();
   /** Who waits for the last connection to end. */
   readonly #waitForNone: (() => void)[] = [];
   #servingForever = false;
+  #keepsAlive = true;
 
   /**
    * @param options What to serve, and where
@@ -132,27 +138,19 @@ export class Server implements AsyncDisposable {
    * @throws {Error} If the server is closed
    */
   async serveForever(options: { signal?: AbortSignal } = {}): Promise<void> {
+    checkOptions("serve forever", options, { signal: aSignal });
     if (this.#servingForever) throw new Deno.errors.Busy("Cannot serve forever: it is being done already");
-    await this.startServing();
-    this.#servingForever = true;
-    const close = () => this.close();
-    options.signal?.addEventListener("abort", close);
     if (options.signal?.aborted) this.close();
-    const closed = this.#closing.signal;
-    if (!closed.aborted) {
-      await new Promise((resolve) => closed.addEventListener("abort", resolve, { once: true }));
-    }
-    options.signal?.removeEventListener("abort", close);
-    this.#servingForever = false;
+    else await this.#serveUntil(options.signal);
   }
 
   /** Accepts no more; open connections go on, handshakes under way are dropped. As `asyncio.Server.close`. */
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    for (const listener of this.#listeners) listener.close();
+    for (const listener of this.#listeners) this.#closeListener(listener);
     this.#closing.abort(new Deno.errors.ConnectionAborted("Cannot go on: the server is closed"));
-    for (const proceed of this.#waitForPlace.splice(0)) proceed();
+    for (const pause of [...this.#full, ...this.#failed]) pause.end();
     this.#checkNone();
   }
 
@@ -182,10 +180,11 @@ export class Server implements AsyncDisposable {
    *
    * @param options `grace`: the time, in milliseconds; 10000 by default
    * @returns Resolves when no connection is left
-   * @throws {RangeError} If `grace` is negative
+   * @throws {TypeError | RangeError} If `grace` is no number, or negative
    */
-  async shutdown({ grace = DEFAULT_GRACE }: { grace?: number } = {}): Promise<void> {
-    if (!(grace >= 0)) throw new RangeError(`Cannot shut down: grace must be at least 0 ms, not "${grace}"`);
+  async shutdown(options: { grace?: number } = {}): Promise<void> {
+    checkOptions("shut down", options, { grace: aDelay });
+    const { grace = DEFAULT_GRACE } = options;
     this.close();
     await this.#goneWithin(grace);
     await this.#endClients(grace);
@@ -193,12 +192,14 @@ export class Server implements AsyncDisposable {
 
   /** Lets the process end only when the server is closed: the default. */
   ref(): void {
-    for (const listener of this.#listeners) listener.ref();
+    this.#keepsAlive = true;
+    for (const waiter of this.#waiters) waiter.ref();
   }
 
   /** Lets the process end while the server listens. */
   unref(): void {
-    for (const listener of this.#listeners) listener.unref();
+    this.#keepsAlive = false;
+    for (const waiter of this.#waiters) waiter.unref();
   }
 
   /** Closes the server and all connections, and waits at most 5 seconds for what was written. */
@@ -211,6 +212,26 @@ export class Server implements AsyncDisposable {
     return this.#state === "closed" && this.#transports.size === 0 && this.#handshakes.size === 0;
   }
 
+  /** What keeps the process alive. */
+  get #waiters(): Iterable<Pick<Deno.Listener, "ref" | "unref">> {
+    return [...this.#listeners, ...this.#full, ...this.#failed];
+  }
+
+  async #serveUntil(signal: AbortSignal | undefined): Promise<void> {
+    const closed = Promise.withResolvers<void>();
+    const close = () => this.close();
+    this.#servingForever = true;
+    try {
+      await this.startServing();
+      signal?.addEventListener("abort", close);
+      this.#closing.signal.addEventListener("abort", () => closed.resolve(), { once: true });
+      await closed.promise;
+    } finally {
+      signal?.removeEventListener("abort", close);
+      this.#servingForever = false;
+    }
+  }
+
   async #endClients(flush: number): Promise<void> {
     this.closeClients();
     await this.#goneWithin(flush);
@@ -220,10 +241,9 @@ export class Server implements AsyncDisposable {
 
   async #goneWithin(ms: number): Promise<void> {
     if (this.#gone || ms === 0) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER)));
-    await Promise.race([this.waitClosed(), timeout]);
-    clearTimeout(timer);
+    const pause = new Pause(ms);
+    await Promise.race([this.waitClosed(), pause.over]);
+    pause.end();
   }
 
   #checkNone(): void {
@@ -232,10 +252,7 @@ export class Server implements AsyncDisposable {
 
   async #acceptFrom(listener: Deno.Listener): Promise<void> {
     while (this.#state === "serving") {
-      if (this.#transports.size + this.#handshakes.size >= (this.#options.maxConnections ?? Infinity)) {
-        await new Promise<void>((resolve) => this.#waitForPlace.push(resolve));
-        continue;
-      }
+      if (this.#isFull()) await this.#place();
       let conn: Deno.Conn;
       try {
         conn = await listener.accept();
@@ -243,39 +260,62 @@ export class Server implements AsyncDisposable {
         await this.#acceptFailed(error);
         continue;
       }
-      // The cap, or the state, may have changed while this waited; a conn that is accepted is served nevertheless.
+      // The last place may have gone to a client of another listener meanwhile: this one waits for the next.
+      if (this.#isFull()) await this.#place();
       if (this.#isClosed()) conn.close();
-      else if (this.#options.handshake === undefined) this.#welcomePlain(conn);
-      else this.#welcomeAfter(this.#options.handshake, conn);
+      else this.#welcome(conn);
     }
+  }
+
+  #isFull(): boolean {
+    return this.#transports.size + this.#handshakes.size >= (this.#options.maxConnections ?? Infinity);
+  }
+
+  async #place(): Promise<void> {
+    while (this.#isFull() && !this.#isClosed()) await this.#pause(Infinity, this.#full);
   }
 
   async #acceptFailed(thrown: unknown): Promise<void> {
     if (this.#isClosed() || clientErrors.some((Class) => thrown instanceof Class)) return;
     const error = toNetError(thrown, "accept");
+    if (thrown instanceof Deno.errors.BadResource || thrown instanceof Deno.errors.Interrupted) {
+      this.#report({ message: "Cannot accept connections: somebody else closed the listener", error });
+      return this.close();
+    }
     this.#report({ message: "Cannot accept connections for a while", error });
-    const closed = this.#closing.signal;
-    await new Promise<void>((resolve) => {
-      const proceed = () => {
-        clearTimeout(timer);
-        closed.removeEventListener("abort", proceed);
-        resolve();
-      };
-      const timer = setTimeout(proceed, ACCEPT_RETRY);
-      closed.addEventListener("abort", proceed);
-    });
+    await this.#pause(ACCEPT_RETRY, this.#failed);
   }
 
-  #welcomePlain(conn: Deno.Conn): void {
+  async #pause(ms: number, among: Set<Pause>): Promise<void> {
+    if (this.#isClosed()) return;
+    const pause = new Pause(ms);
+    if (!this.#keepsAlive) pause.unref();
+    among.add(pause);
+    await pause.over;
+    among.delete(pause);
+  }
+
+  #closeListener(listener: Deno.Listener): void {
+    try {
+      listener.close();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource) return;
+      this.#report({ message: "Cannot close a listener in order", error: toNetError(error, "close") });
+    }
+  }
+
+  #welcome(conn: Deno.Conn): void {
     try {
       if ("setNoDelay" in conn) tuneConn("serve", conn, this.#options.noDelay, this.#options.keepAlive);
     } catch {
       // The client has left; the first read tells.
     }
-    this.#connect({ conn, around: {} });
+    const { handshake } = this.#options;
+    if (handshake === undefined) this.#connect({ conn, around: {} });
+    else this.#connectAfter(handshake, conn);
   }
 
-  async #welcomeAfter(handshake: NonNullable<ServerOptions["handshake"]>, conn: Deno.Conn): Promise<void> {
+  async #connectAfter(handshake: NonNullable<ServerOptions["handshake"]>, conn: Deno.Conn): Promise<void> {
     this.#handshakes.add(conn);
     let welcome: Welcome | null = null;
     try {
@@ -322,7 +362,7 @@ export class Server implements AsyncDisposable {
   }
 
   #oneLess(): void {
-    this.#waitForPlace.shift()?.();
+    for (const pause of this.#full) pause.end();
     this.#checkNone();
   }
 
@@ -337,6 +377,3 @@ export class Server implements AsyncDisposable {
     else callHandler(() => onError(context.error, full), full);
   };
 }
-
-// What setTimeout takes at most.
-const LONGEST_TIMER = 2 ** 31 - 1;

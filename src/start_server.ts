@@ -10,10 +10,11 @@ import {
   type ServeOptions,
   type UnixListenOptions,
 } from "./create_server.ts";
-import type { StreamOptions } from "./open_connection.ts";
+import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import { type StreamOptions, takeStreamOptions } from "./open_connection.ts";
 import type { Server } from "./server.ts";
 import { type ClientConnected, StreamReaderProtocol } from "./stream_protocol.ts";
-import { DEFAULT_LIMIT, StreamReader } from "./stream_reader.ts";
+import { StreamReader } from "./stream_reader.ts";
 
 /**
  * Opens a server that calls a handler with a pair of streams for each connection. As `asyncio.start_server`.
@@ -41,8 +42,7 @@ import { DEFAULT_LIMIT, StreamReader } from "./stream_reader.ts";
  * ```
  */
 export async function startServer(handler: ClientConnected, options: ListenOptions & StreamOptions): Promise<Server> {
-  const { limit, readAhead, ...listenOptions } = options;
-  return await createServer(protocolFactoryOf(handler, options), listenOptions);
+  return await serveStreams(createServer, handler, options);
 }
 
 /**
@@ -69,18 +69,24 @@ export async function startUnixServer(
   handler: ClientConnected,
   options: UnixListenOptions & StreamOptions,
 ): Promise<Server> {
-  const { limit, readAhead, ...listenOptions } = options;
-  return await createUnixServer(protocolFactoryOf(handler, options), listenOptions);
+  return await serveStreams(createUnixServer, handler, options);
 }
 
-function protocolFactoryOf(
+async function serveStreams<O extends ServeOptions>(
+  serve: (protocolFactory: () => StreamReaderProtocol, options: O) => Promise<Server>,
   handler: ClientConnected,
-  { limit = DEFAULT_LIMIT, readAhead = false, onError }: StreamOptions & Pick<ServeOptions, "onError">,
-): () => StreamReaderProtocol {
+  options: O & StreamOptions,
+): Promise<Server> {
   if (typeof handler !== "function") {
     throw new TypeError(`Cannot serve: the handler must be a function, not "${typeof handler}"`);
   }
-  new StreamReader({ limit }); // Refuses a wrong limit now rather than at the first client.
-  const protocolOptions = onError === undefined ? { readAhead } : { readAhead, onError };
-  return () => new StreamReaderProtocol(new StreamReader({ limit }), handler, protocolOptions);
+  const { limit, readAhead, rest } = takeStreamOptions("serve", options);
+  const onError = (error: Error, context: ErrorContext): void => {
+    const full = { ...context, server };
+    if (options.onError === undefined) callExceptionHandler(full);
+    else options.onError(error, full);
+  };
+  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, { readAhead, onError });
+  const server = await serve(protocolFactory, rest);
+  return server;
 }

@@ -15,7 +15,12 @@ import type { ConnLike } from "./conn.ts";
 import { closeQuietly, handshakeError, type SecureConn } from "./tls/handshake.ts";
 import { handshakeNative, isNativeTcpConn, startTlsNative } from "./tls/native.ts";
 import { acceptNode, connectNode } from "./tls/node.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./tls/options.ts";
+import {
+  DEFAULT_HANDSHAKE_TIMEOUT,
+  type TlsClientOptions,
+  type TlsCommonOptions,
+  type TlsServerOptions,
+} from "./tls/options.ts";
 
 export type { SecureConn } from "./tls/handshake.ts";
 export { listenTlsNative } from "./tls/native.ts";
@@ -97,17 +102,18 @@ export function tlsAcceptConn(
 }
 
 /**
- * Server handshake of a conn that a listener of {@linkcode listenTlsNative} accepted; closes it if that fails.
+ * Handshake of one of Deno's own TLS conns, as a listener of {@linkcode listenTlsNative} accepts it or
+ * `Deno.connectTls` opens it; closes it if that fails.
  *
  * @param conn The conn
- * @param options The options the listener was made with
+ * @param options `handshakeTimeout`
  * @param handshake The signal
  * @returns The same conn, secure
  * @throws As {@linkcode tlsAcceptConn}
  */
 export function tlsAcceptNative(
   conn: Deno.TlsConn,
-  options: TlsServerOptions,
+  options: Pick<TlsCommonOptions, "handshakeTimeout">,
   { signal }: Pick<HandshakeOptions, "signal"> = {},
 ): Promise<SecureConn> {
   return handshakeNative(conn, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal });

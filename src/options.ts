@@ -100,7 +100,8 @@ export const aDelay: Check = (value) => {
 /** An address with an optional host and port. */
 export const anAddress: Check = (value) => {
   if (typeof value !== "object" || value === null) return "must be an object";
-  const { hostname, port } = value as { hostname?: unknown; port?: unknown };
+  const { hostname, port, ...rest } = value as { hostname?: unknown; port?: unknown };
+  for (const unknown in rest) return `must have no "${unknown}"`;
   if (hostname !== undefined && aString(hostname) !== null) return "must have a non-empty string as hostname";
   return port === undefined ? null : aPort(port) === null ? null : { range: "must have a port from 0 to 65535" };
 };

@@ -263,7 +263,7 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
   lines({ encoding = "utf-8", signal }: ReadOptions & { encoding?: string } = {}): AsyncIterableIterator<string> {
     const decode = lineDecoder(encoding);
     const options = signal === undefined ? undefined : { signal };
-    return iterate(() => this.readline(options), (line) => decode(line.subarray(0, lengthWithoutEnd(line))));
+    return iterate(() => this.readline(options), (line) => withoutEnd(decode(line)));
   }
 
   /** The rest of the stream as a byte stream that pulls. Cancelling it ends the pull, not the connection. */
@@ -404,7 +404,6 @@ export function queueOf(reader: StreamReader): ReadQueue {
 
 const NOTHING = new Uint8Array(0);
 const NEWLINE = 10;
-const CARRIAGE_RETURN = 13;
 const newlines = new Separators("\n");
 
 // The usual separators are strings, the same ones again and again.
@@ -465,13 +464,14 @@ function readableOf(reader: StreamReader): ReadableStream<Uint8Array> {
   }, { highWaterMark: 0 });
 }
 
-function lengthWithoutEnd(line: Uint8Array): number {
-  const n = line.length;
-  if (line[n - 1] !== NEWLINE) return n;
-  return line[n - 2] === CARRIAGE_RETURN ? n - 2 : n - 1;
+function withoutEnd(line: string): string {
+  return line.endsWith("\n") ? line.slice(0, line.endsWith("\r\n") ? -2 : -1) : line;
 }
 
-/** Decodes a line after the other. Only at the start is a byte order mark one. */
+/**
+ * Decodes a line after the other, as one decoder of the whole would: only at the start a byte order mark is one, and the
+ * "\n" is decoded too, as it ends what is no valid text.
+ */
 function lineDecoder(encoding: string): (line: Uint8Array) => string {
   let decoder = new TextDecoder(encoding);
   if (decoder.encoding.startsWith("utf-16")) {

@@ -3,7 +3,7 @@
  * of all the certificates.
  *
  *     deno run --allow-net --allow-read examples/mutual_tls_echo.ts serve 8443 ca.pem server.pem server.key
- *     deno run --allow-net --allow-read examples/mutual_tls_echo.ts send 8443 ca.pem client.pem client.key "Hello"
+ *     deno run --allow-net --allow-read --allow-sys examples/mutual_tls_echo.ts send 8443 ca.pem client.pem client.key "Hello"
  *
  * The server's certificate must be for "localhost".
  */

@@ -1,7 +1,7 @@
 /**
  * Connects stdin and stdout with a TCP, TLS or Unix connection, made or accepted, as netcat does.
  *
- *     deno run --allow-net --allow-read --allow-write examples/netcat.ts [options] [host] port
+ *     deno run --allow-net --allow-read --allow-write --allow-sys examples/netcat.ts [options] [host] port
  *     deno run --allow-net --allow-read --allow-write examples/netcat.ts [--listen] --unix path
  *
  * Each direction ends on its own: when stdin ends the peer is told, and what it answers is still printed. Options:
@@ -12,7 +12,8 @@
  *     --cert file  the own certificate
  *     --key file   its key
  *
- * Files are PEM. Without files and Unix sockets --allow-net is enough.
+ * Files are PEM. --allow-read and --allow-write are for files and Unix sockets, --allow-sys is for connecting with --cert:
+ * without these --allow-net is enough.
  */
 import { parseArgs } from "node:util";
 import {
@@ -40,6 +41,10 @@ const { values, positionals } = parseArgs({
 const { listen, unix: path, tls } = values;
 const port = Number(positionals.pop());
 const hostname = positionals.pop() ?? "127.0.0.1";
+if (path === undefined && Number.isNaN(port)) {
+  console.error("usage: netcat.ts [--listen] [--tls] [--ca file] [--cert file --key file] ([host] port | --unix path)");
+  Deno.exit(2);
+}
 const [ca = "", cert = "", key = ""] = await Promise.all([values.ca, values.cert, values.key].map(textOf));
 
 if (listen) {

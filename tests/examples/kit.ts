@@ -1,8 +1,10 @@
 /**
- * What the tests of the examples share: an example runs as a process of its own, with just the permissions that the first
+ * What the tests of the examples share: an example runs as a process of its own, with just the permissions that the
  * command in its head comment names.
  */
 import { assertEquals } from "@std/assert";
+// Only node:net can reset a connection.
+import { connect, createServer, type Socket } from "node:net";
 
 const root = new URL("../../", import.meta.url);
 
@@ -58,7 +60,15 @@ export class Example implements AsyncDisposable {
   /** Starts an example. */
   static async start(name: string, args: string[] = [], { flags = [], input }: RunOptions = {}): Promise<Example> {
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", ...await permissionsOf(name), ...flags, `examples/${name}`, ...args],
+      args: [
+        "run",
+        "--quiet",
+        "--no-prompt",
+        ...await permissionsOf(name, args),
+        ...flags,
+        `examples/${name}`,
+        ...args,
+      ],
       cwd: root,
       env: { NO_COLOR: "1" },
       stdin: "piped",
@@ -166,12 +176,13 @@ class Output {
   }
 }
 
-/** The flags of the first command in the head comment. */
-async function permissionsOf(name: string): Promise<string[]> {
+/** The flags of the command in the head comment that begins with the same argument, or else of the first one. */
+async function permissionsOf(name: string, [first]: readonly string[]): Promise<string[]> {
   const source = await Deno.readTextFile(new URL(`examples/${name}`, root));
   const head = source.slice(0, source.indexOf("*/"));
-  const command = new RegExp(`deno run ((?:--\\S+ )*)examples/${name}`).exec(head);
-  if (command === null) throw new Error(`The head comment of examples/${name} does not say how to run it`);
+  const commands = [...head.matchAll(new RegExp(`deno run ((?:--\\S+ )*)examples/${name}(?: (\\S+))?`, "g"))];
+  const command = commands.find(([, , argument]) => argument === first) ?? commands[0];
+  if (command === undefined) throw new Error(`The head comment of examples/${name} does not say how to run it`);
   return command[1]!.split(" ").filter((flag) => flag !== "");
 }
 
@@ -212,4 +223,27 @@ export async function readAll(conn: Deno.Conn): Promise<Uint8Array> {
 /** Writes all of it to a plain conn. */
 export async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
   for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
+}
+
+/** Connects to a port, and resets the connection when the first bytes come. */
+export async function connectAndReset(port: number): Promise<void> {
+  await resetAtFirstBytes(connect({ host: "127.0.0.1", port }));
+}
+
+/** Listens for one connection, and resets it when the first bytes come. */
+export async function acceptAndReset(): Promise<{ port: number; done: Promise<void> }> {
+  const done = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    server.close();
+    done.resolve(resetAtFirstBytes(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { port: (server.address() as { port: number }).port, done: done.promise };
+}
+
+async function resetAtFirstBytes(socket: Socket): Promise<void> {
+  await new Promise((resolve) => socket.once("data", resolve));
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.resetAndDestroy();
+  await closed;
 }

@@ -1,0 +1,385 @@
+/**
+ * The reader against a model: random operations over random pieces of random bytes, each result predicted by a model that
+ * keeps all bytes in an array, searches from scratch and knows nothing of chunks, blocks or automatons.
+ *
+ * A case is a list of plain operations, so that any part of it is a case too: a failing one is shrunk, and printed with its
+ * seed.
+ */
+import { StreamReader } from "../../src/stream_reader.ts";
+import { queueOf } from "../../src/stream_reader.ts";
+import { SeededRandom } from "../../src/testing/seeded_random.ts";
+import { bytes, naiveBegun, naiveSearch, RecordingTransport, show, showError, text } from "./kit.ts";
+
+type Policy = "none" | "bounded" | "onDemand";
+
+type ReadOperation =
+  | { op: "read"; n: number; signal: boolean }
+  | { op: "readline"; signal: boolean }
+  | { op: "readexactly"; n: number; signal: boolean }
+  | { op: "readuntil"; separators: string[]; limit?: number; signal: boolean }
+  | { op: "readinto"; n: number; signal: boolean }
+  | { op: "peek"; n: number; signal: boolean }
+  | { op: "skipuntil"; separators: string[]; signal: boolean };
+
+type Operation =
+  | ReadOperation
+  | { op: "feed"; data: string }
+  | { op: "end" }
+  | { op: "fail" }
+  | { op: "abort" };
+
+interface Case {
+  limit: number;
+  policy: Policy;
+  operations: Operation[];
+}
+
+/** What an attempt comes to: an outcome, or `undefined` for "not yet". */
+type Attempted = string | undefined;
+
+const ALPHABET = ["a", "a", "a", "b", "b", "\n", "\r"];
+const LOST = "Error: lost";
+
+/** All that the model knows. */
+class Model {
+  buffer: number[] = [];
+  ended = false;
+  failed = false;
+  paused = false;
+  waiting: { operation: ReadOperation; watched: Watch; dropped: number } | null = null;
+  readonly #limit: number;
+  readonly #policy: Policy;
+
+  constructor({ limit, policy }: Case) {
+    this.#limit = limit;
+    this.#policy = policy;
+    if (policy === "onDemand") this.paused = true;
+  }
+
+  feed(data: Uint8Array): void {
+    this.buffer.push(...data);
+    this.#tryAgain();
+    this.#pauseIfTooMuch();
+  }
+
+  /** Bytes went right into the memory of the readinto that waits. */
+  filled(data: Uint8Array): void {
+    this.waiting!.watched.expected = show(data);
+    this.waiting = null;
+    this.#pauseIfTooMuch();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.#tryAgain();
+  }
+
+  fail(): void {
+    this.failed = true;
+    this.#tryAgain();
+  }
+
+  abort(): void {
+    if (!this.waiting?.operation.signal) return;
+    this.waiting.watched.expected = "Error: aborted";
+    this.waiting = null;
+  }
+
+  read(operation: ReadOperation, watched: Watch): void {
+    const pending = { operation, watched, dropped: 0 };
+    const outcome = this.#attempt(pending, this.waiting !== null);
+    if (outcome !== undefined) {
+      watched.expected = outcome;
+      if (this.#policy === "bounded" && this.buffer.length <= this.#limit) this.paused = false;
+    } else if (this.waiting !== null) {
+      watched.expected = "Busy: Cannot read: another read is waiting on this reader";
+    } else {
+      this.waiting = pending;
+      this.paused = false;
+    }
+  }
+
+  #pauseIfTooMuch(): void {
+    if (this.waiting !== null || this.#policy === "none") return;
+    if (this.#policy === "onDemand" || this.buffer.length > 2 * this.#limit) this.paused = true;
+  }
+
+  #tryAgain(): void {
+    if (this.waiting === null) return;
+    const outcome = this.#attempt(this.waiting, false);
+    if (outcome === undefined) return;
+    this.waiting.watched.expected = outcome;
+    this.waiting = null;
+  }
+
+  #attempt(pending: { operation: ReadOperation; dropped: number }, busy: boolean): Attempted {
+    const { operation } = pending;
+    const { buffer } = this;
+    const all = Uint8Array.from(buffer);
+    const take = (n: number) => show(Uint8Array.from(buffer.splice(0, n)));
+    const atEnd = (outcome: () => string): Attempted => this.failed ? LOST : this.ended ? outcome() : undefined;
+    switch (operation.op) {
+      case "read":
+        if (operation.n < 0) {
+          if (buffer.length > 0 && (this.failed || this.ended)) return take(buffer.length);
+          return atEnd(() => '""');
+        }
+        if (operation.n === 0) return '""';
+        return buffer.length > 0 ? take(operation.n) : atEnd(() => '""');
+      case "readinto":
+        if (operation.n === 0) return '""';
+        return buffer.length > 0 ? take(operation.n) : atEnd(() => "null");
+      case "readexactly":
+        if (buffer.length >= operation.n) return take(operation.n);
+        return atEnd(() => `IncompleteReadError(${take(buffer.length)}, ${operation.n})`);
+      case "peek":
+        if (operation.n > 2 * this.#limit) {
+          return `RangeError: Cannot peek "${operation.n}" bytes: at most ${
+            2 * this.#limit
+          }, twice the limit, are buffered`;
+        }
+        if (buffer.length >= operation.n) return show(all.subarray(0, operation.n));
+        return atEnd(() => show(all));
+      case "readline":
+      case "readuntil": {
+        const separators = operation.op === "readline" ? ["\n"] : operation.separators;
+        const limit = (operation.op === "readuntil" ? operation.limit : undefined) ?? this.#limit;
+        const found = naiveSearch(all, separators.map(bytes), limit);
+        if (found !== null) return "end" in found ? take(found.end) : `LimitOverrunError(${found.consumed})`;
+        if (operation.op === "readuntil") return atEnd(() => `IncompleteReadError(${take(buffer.length)}, null)`);
+        if (buffer.length > 0 && (this.failed || this.ended)) return take(buffer.length);
+        return atEnd(() => '""');
+      }
+      case "skipuntil": {
+        const separators = operation.separators.map(bytes);
+        const found = naiveSearch(all, separators, Infinity);
+        if (found !== null && "end" in found) {
+          take(found.end);
+          return String(pending.dropped + found.end);
+        }
+        const atTheEnd = atEnd(() => {
+          take(all.length);
+          return String(pending.dropped + all.length);
+        });
+        if (atTheEnd === undefined && !busy) {
+          const n = all.length - naiveBegun(all, separators);
+          take(n);
+          pending.dropped += n;
+        }
+        return atTheEnd;
+      }
+    }
+  }
+}
+
+interface Watch {
+  operation: ReadOperation;
+  expected: string;
+  actual: string;
+}
+
+/** Runs a case; returns what was wrong, or `null`. */
+async function run(one: Case): Promise<string | null> {
+  const reader = new StreamReader({ limit: one.limit });
+  const queue = queueOf(reader);
+  const model = new Model(one);
+  const transport = new RecordingTransport();
+  if (one.policy !== "none") queue.attach(transport, one.policy);
+  const watches: Watch[] = [];
+  const views: { view: Uint8Array; copy: Uint8Array }[] = [];
+  let controller = new AbortController();
+
+  const start = (operation: ReadOperation): void => {
+    const watched: Watch = { operation, expected: "pending", actual: "pending" };
+    watches.push(watched);
+    model.read(operation, watched);
+    const options = operation.signal ? { signal: controller.signal } : undefined;
+    startRead(reader, operation, options).then((result) => {
+      watched.actual = show(result);
+      if (result instanceof Uint8Array) views.push({ view: result, copy: result.slice() });
+    }, (error) => watched.actual = showError(error));
+  };
+
+  for (const [i, operation] of one.operations.entries()) {
+    switch (operation.op) {
+      case "feed": {
+        let data = bytes(operation.data);
+        if (model.ended) break;
+        const { target } = queue;
+        if (target !== null && data.length > 0) {
+          // As a transport does that read right into it.
+          const direct = data.subarray(0, target.length);
+          target.set(direct);
+          model.filled(direct);
+          queue.filledTarget(direct.length);
+          data = data.subarray(direct.length);
+          await hops();
+        }
+        if (data.length > 0) {
+          model.feed(data);
+          reader.feedData(data);
+          data.fill(0);
+        }
+        break;
+      }
+      case "end":
+        model.end();
+        reader.feedEof();
+        break;
+      case "fail":
+        model.fail();
+        reader.setException(new Error("lost"));
+        break;
+      case "abort":
+        model.abort();
+        controller.abort(new Error("aborted"));
+        controller = new AbortController();
+        break;
+      default:
+        start(operation);
+    }
+    await hops();
+    const wrong = watches.find(({ expected, actual }) => expected !== actual);
+    const at = `after operation ${i}, ${JSON.stringify(operation)}`;
+    if (wrong !== undefined) {
+      return `${at}: ${JSON.stringify(wrong.operation)} came to ${wrong.actual}, not ${wrong.expected}`;
+    }
+    if (reader.buffered !== model.buffer.length) {
+      return `${at}: ${reader.buffered} buffered, not ${model.buffer.length}`;
+    }
+    if (reader.atEof() !== (model.ended && model.buffer.length === 0)) return `${at}: atEof() is ${reader.atEof()}`;
+    const paused = transport.calls.at(-1) === "pause";
+    if (paused !== model.paused) return `${at}: the transport is ${paused ? "" : "not "}paused`;
+    if (transport.calls.some((call, k) => call === transport.calls[k - 1])) return `${at}: ${transport.calls}`;
+  }
+  const changed = views.find(({ view, copy }) => text(view) !== text(copy));
+  return changed === undefined ? null : `${show(changed.copy)} was handed out and is ${show(changed.view)} now`;
+}
+
+/** Lets what is about to settle do so: a read, and what was chained to it above. */
+async function hops(): Promise<void> {
+  for (let i = 0; i < 3; i++) await null;
+}
+
+function startRead(
+  reader: StreamReader,
+  operation: ReadOperation,
+  options: { signal: AbortSignal } | undefined,
+): Promise<unknown> {
+  switch (operation.op) {
+    case "read":
+      return reader.read(operation.n, options);
+    case "readline":
+      return reader.readline(options);
+    case "readexactly":
+      return reader.readexactly(operation.n, options);
+    case "readuntil": {
+      const { separators, limit } = operation;
+      const separator = separators.length === 1 ? separators[0]! : separators;
+      return reader.readuntil(separator, limit === undefined ? options : { ...options, limit });
+    }
+    case "readinto": {
+      const memory = new Uint8Array(operation.n);
+      return reader.readinto(memory, options).then((n) => n === null ? null : memory.subarray(0, n));
+    }
+    case "peek":
+      return reader.peek(operation.n, options);
+    case "skipuntil":
+      return reader.skipuntil(operation.separators, options);
+  }
+}
+
+function randomCase(random: SeededRandom): Case {
+  const pick = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)]!;
+  const word = (least: number, most: number) =>
+    Array.from({ length: random.integer(least, most) }, () => pick(ALPHABET)).join("");
+  const longestPiece = pick([1, 3, 10, 30]);
+  const limit = pick([1, 2, 3, 5, 8, 20, 65536]);
+  const separators = (): string[] => {
+    if (random.next() < 0.4) return [pick(["\n", "\r\n", "aab", "b"])];
+    return Array.from({ length: random.integer(1, 3) }, () => word(1, 4));
+  };
+  const operation = (): Operation => {
+    const signal = random.next() < 0.5;
+    switch (random.integer(0, 15)) {
+      case 0:
+        return { op: "read", n: random.integer(0, 12), signal };
+      case 1:
+        return random.next() < 0.4 ? { op: "read", n: -1, signal } : { op: "read", n: 1, signal };
+      case 2:
+        return { op: "readline", signal };
+      case 3:
+        return { op: "readexactly", n: random.integer(0, 20), signal };
+      case 4:
+      case 5: {
+        const own = random.next() < 0.2 ? { limit: random.integer(1, 20) } : {};
+        return { op: "readuntil", separators: separators(), signal, ...own };
+      }
+      case 6:
+        return { op: "readinto", n: random.integer(0, 6), signal };
+      case 7:
+        return { op: "peek", n: random.integer(0, 12), signal };
+      case 8:
+        return { op: "skipuntil", separators: separators(), signal };
+      case 9:
+        return { op: "abort" };
+      case 10: {
+        const chance = random.next();
+        if (chance < 0.15) return { op: "end" };
+        if (chance < 0.25) return { op: "fail" };
+        return { op: "abort" };
+      }
+      default:
+        return { op: "feed", data: word(0, longestPiece) };
+    }
+  };
+  return {
+    limit,
+    policy: pick(["none", "bounded", "bounded", "onDemand"]),
+    operations: Array.from({ length: random.integer(1, 24) }, operation),
+  };
+}
+
+/** Leaves out operations, and halves what is fed, as long as the case still fails. */
+async function shrink(one: Case): Promise<Case> {
+  let smallest = one;
+  const attempt = async (operations: Operation[]): Promise<boolean> => {
+    const smaller = { ...smallest, operations };
+    if (await run(smaller) === null) return false;
+    smallest = smaller;
+    return true;
+  };
+  for (let again = true; again;) {
+    again = false;
+    for (let i = smallest.operations.length - 1; i >= 0; i--) {
+      const { operations } = smallest;
+      const operation = operations[i]!;
+      if (await attempt(operations.toSpliced(i, 1))) again = true;
+      else if (operation.op === "feed" && operation.data.length > 1) {
+        for (const data of [operation.data.slice(1), operation.data.slice(0, -1)]) {
+          if (await attempt(operations.with(i, { op: "feed", data }))) {
+            again = true;
+            break;
+          }
+        }
+      }
+    }
+  }
+  return smallest;
+}
+
+const SEEDS = 10;
+const CASES_PER_SEED = 4000;
+
+for (let seed = 1; seed <= SEEDS; seed++) {
+  Deno.test(`StreamReader does what the model says, ${CASES_PER_SEED} cases of seed ${seed} [R2–R12, M1]`, async () => {
+    const random = new SeededRandom(seed);
+    for (let i = 0; i < CASES_PER_SEED; i++) {
+      const one = randomCase(random);
+      const wrong = await run(one);
+      if (wrong === null) continue;
+      const smallest = await shrink(one);
+      throw new Error(`seed ${seed}, case ${i}: ${wrong}\nshrunk: ${await run(smallest)}\n${JSON.stringify(smallest)}`);
+    }
+  });
+}

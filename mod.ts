@@ -16,6 +16,8 @@ export { IncompleteReadError, LimitOverrunError } from "./src/errors.ts";
 export { type ErrorContext, setExceptionHandler } from "./src/exception_handler.ts";
 export { openConnection, openUnixConnection } from "./src/open_connection.ts";
 export type { StreamConnection, StreamOptions } from "./src/open_connection.ts";
+export { connectReadPipe, connectWritePipe } from "./src/pipes.ts";
+export type { ReadablePipe, ReadPipeConnection, WritablePipe, WritePipeConnection } from "./src/pipes.ts";
 export { BaseProtocol, BufferedProtocol, DatagramProtocol, Protocol, SubprocessProtocol } from "./src/protocols.ts";
 export type { Separator } from "./src/separators.ts";
 export { Server } from "./src/server.ts";
@@ -24,5 +26,8 @@ export { type ClientConnected, StreamReaderProtocol, type StreamReaderProtocolOp
 export { startTls, type StartTlsOptions } from "./src/start_tls.ts";
 export { type ReadOptions, StreamReader } from "./src/stream_reader.ts";
 export { type FlowControl, StreamWriter } from "./src/stream_writer.ts";
+export { type Stdio, type Subprocess, subprocessExec, type SubprocessOptions } from "./src/subprocess.ts";
+export { createSubprocessExec, Process, SubprocessStreamProtocol } from "./src/subprocess_streams.ts";
+export type { ProcessOutput, SubprocessStreamOptions } from "./src/subprocess_streams.ts";
 export type { TlsClientOptions, TlsCommonOptions, TlsIdentity, TlsServerOptions } from "./src/tls.ts";
 export type * from "./src/transports.ts";

@@ -1,0 +1,389 @@
+/**
+ * Processes: starting one for a protocol that hears of its pipes and of its exit.
+ *
+ * Theory of operation. Up to four things end, in any order: the process, and each of its pipes, which is a pipe transport
+ * of its own. A pipe may outlive the process (a process of its own may hold it), or be closed before. When all have
+ * ended, and not before, the connection is lost.
+ *
+ * | phase   | what goes on                                                                            | next          |
+ * | ------- | --------------------------------------------------------------------------------------- | ------------- |
+ * | open    | the process runs, or a pipe of it is open                                               | closing, lost |
+ * | closing | `close()` was called or a callback failed: the process was killed, its pipes aborted    | lost          |
+ * | lost    | all have ended; `connectionLost` is called in a later turn, once                        |               |
+ *
+ * One end has to be made: Deno tells of a stdin that nobody reads any more only when something is written to it. So stdin is
+ * closed when the process exits, after what was written is sent.
+ *
+ * @module
+ */
+import { callExceptionHandler } from "./exception_handler.ts";
+import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions, throwIfAborted } from "./options.ts";
+import { ReadPipeTransport, WritePipeTransport } from "./pipes.ts";
+import { Protocol } from "./protocols.ts";
+import type { BaseProtocolLike, ExtraInfo, ReadTransport, WriteTransport } from "./transports.ts";
+import type { SubprocessProtocolLike, SubprocessTransport } from "./transports.ts";
+
+/** What a process has for stdin, stdout or stderr: a pipe, what this process has, or nothing. */
+export type Stdio = "piped" | "inherit" | "null";
+
+/** How to start a process. As `Deno.CommandOptions`. */
+export interface SubprocessOptions {
+  /** What it reads. */
+  stdin?: Stdio;
+  /** What it writes. */
+  stdout?: Stdio;
+  /** What it complains. */
+  stderr?: Stdio;
+  /** The directory to start it in; that of this process by default. */
+  cwd?: string | URL;
+  /** Environment variables beyond those of this process. */
+  env?: Record<string, string>;
+  /** Whether it gets no environment variables but those of `env`; `false` by default. */
+  clearEnv?: boolean;
+  /** Sends SIGTERM to the process when it aborts. One that has aborted before starts nothing. */
+  signal?: AbortSignal;
+}
+
+/** A process and what was made for it. */
+export interface Subprocess<P> {
+  /** The transport. */
+  transport: SubprocessTransport;
+  /** What the factory made. */
+  protocol: P;
+}
+
+/**
+ * Starts a process for a protocol. As asyncio's `loop.subprocess_exec`.
+ *
+ * Its stdin, stdout and stderr are pipes unless told otherwise. `getPipeTransport` gives the transport of each: to write, to
+ * pause and resume, to close. When the process exits its stdin is closed, after what was written is sent; what it wrote can be
+ * read to the end.
+ *
+ * A `signal` that aborts does what `Deno.Command` does: it sends SIGTERM. The exit is reported as any other.
+ *
+ * @param protocolFactory Makes the protocol
+ * @param program The program: a name to look for, or a path
+ * @param args Its arguments
+ * @param options How to start it
+ * @returns The transport and the protocol, after `connectionMade`
+ * @throws {TypeError} If an argument or an option is wrong, before anything is done
+ * @throws {Deno.errors.NotFound} If there is no such program, or no such directory
+ * @throws {Deno.errors.PermissionDenied} If it may not be run
+ * @throws {Error} What `connectionMade` threw, after the process was killed; the reason of a `signal` that had aborted
+ *
+ * @example Collecting what a process writes
+ * ```ts
+ * import { subprocessExec, SubprocessProtocol } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Collector extends SubprocessProtocol {
+ *   text = "";
+ *   readonly ended = Promise.withResolvers<void>();
+ *   override pipeDataReceived(_fd: number, data: Uint8Array) {
+ *     this.text += new TextDecoder().decode(data);
+ *   }
+ *   override connectionLost() {
+ *     this.ended.resolve();
+ *   }
+ * }
+ *
+ * const { transport, protocol } = await subprocessExec(() => new Collector(), "cat", []);
+ * const stdin = transport.getPipeTransport(0)!;
+ * stdin.write("hello");
+ * stdin.close();
+ * await protocol.ended.promise;
+ * assertEquals(protocol.text, "hello");
+ * assertEquals(transport.getReturncode(), 0);
+ * ```
+ */
+export async function subprocessExec<P extends SubprocessProtocolLike>(
+  protocolFactory: () => P,
+  program: string | URL,
+  args: readonly string[],
+  options: SubprocessOptions = {},
+): Promise<Subprocess<P>> {
+  const given = { protocolFactory: protocolFactory ?? null, program: program ?? null, args: args ?? null };
+  checkOptions(DOING, given, { protocolFactory: aFunction, program: aPath, args: aListOfArguments });
+  checkOptions(DOING, options, optionChecks);
+  throwIfAborted(options.signal);
+  const { stdin = "piped", stdout = "piped", stderr = "piped", ...rest } = options;
+  const stdio = { stdin, stdout, stderr };
+  const protocol = checkedProtocol(protocolFactory());
+  const child = new Deno.Command(program, { args: [...args], ...stdio, ...rest }).spawn();
+  const transport = new ChildTransport(child, stdio, protocol);
+  await transport.start();
+  return { transport, protocol };
+}
+
+class ChildTransport implements SubprocessTransport, PipeOwner {
+  readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritePipeTransport | null;
+  readonly #stdout: ReadPipeTransport | null;
+  readonly #stderr: ReadPipeTransport | null;
+  readonly #ended = Promise.withResolvers<void>();
+  #protocol: SubprocessProtocolLike;
+  #phase: "open" | "closing" | "lost" = "open";
+  #openPipes = 0;
+  #returncode: number | null = null;
+  /** What the connection will be lost with. */
+  #error: Error | null = null;
+
+  constructor(
+    child: Deno.ChildProcess,
+    { stdin, stdout, stderr }: Record<"stdin" | "stdout" | "stderr", Stdio>,
+    protocol: SubprocessProtocolLike,
+  ) {
+    this.#child = child;
+    this.#protocol = protocol;
+    this.#stdin = stdin === "piped" ? new WritePipeTransport(child.stdin, this.#pipeProtocol(0)) : null;
+    this.#stdout = stdout === "piped" ? new ReadPipeTransport(child.stdout, this.#pipeProtocol(1)) : null;
+    this.#stderr = stderr === "piped" ? new ReadPipeTransport(child.stderr, this.#pipeProtocol(2)) : null;
+  }
+
+  /** Tells the protocol of its process, and begins to read. If the protocol throws, so does this, when all is over. */
+  async start(): Promise<void> {
+    const error = this.#call("connectionMade", (protocol) => protocol.connectionMade(this));
+    // Also those that the protocol closed just now: each tells of its end only after its start.
+    for (const pipe of this.#pipes) pipe.start();
+    this.#child.status.then(returncodeOf, returncodeOfUnnamedSignal).then((returncode) => this.#exited(returncode));
+    if (error === null) return;
+    await this.#ended.promise;
+    throw error;
+  }
+
+  getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
+    return name === "subprocess" ? this.#child as ExtraInfo[K] : defaultValue as D;
+  }
+
+  getProtocol(): SubprocessProtocolLike {
+    return this.#protocol;
+  }
+
+  setProtocol(protocol: BaseProtocolLike): void {
+    this.#protocol = checkedProtocol(protocol as SubprocessProtocolLike);
+  }
+
+  getPid(): number {
+    return this.#child.pid;
+  }
+
+  getReturncode(): number | null {
+    return this.#returncode;
+  }
+
+  getPipeTransport(fd: 0): WriteTransport | null;
+  getPipeTransport(fd: number): ReadTransport | null;
+  getPipeTransport(fd: number): WriteTransport | ReadTransport | null {
+    return [this.#stdin, this.#stdout, this.#stderr][fd] ?? null;
+  }
+
+  sendSignal(signal: Deno.Signal): void {
+    if (this.#returncode !== null) return;
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      if (!tellsOfExit(error)) throw error;
+    }
+  }
+
+  terminate(): void {
+    this.sendSignal("SIGTERM");
+  }
+
+  kill(): void {
+    this.sendSignal("SIGKILL");
+  }
+
+  isClosing(): boolean {
+    return this.#phase !== "open";
+  }
+
+  close(): void {
+    if (this.#phase !== "open") return;
+    this.#phase = "closing";
+    for (const pipe of this.#pipes) pipe.abort();
+    try {
+      this.kill();
+    } catch (error) {
+      // A process with other rights than ours is left to end by itself, now that its pipes are closed.
+      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    }
+  }
+
+  // What the pipes call.
+
+  pipeDataReceived(fd: number, data: Uint8Array): void {
+    this.#call("pipeDataReceived", (protocol) => protocol.pipeDataReceived(fd, data));
+  }
+
+  pipeConnectionLost(fd: number, error: Error | null): void {
+    this.#call("pipeConnectionLost", (protocol) => protocol.pipeConnectionLost(fd, error));
+    this.#openPipes--;
+    this.#loseIfAllEnded();
+  }
+
+  pauseWriting(): void {
+    this.#inform("pauseWriting", (protocol) => protocol.pauseWriting());
+  }
+
+  resumeWriting(): void {
+    this.#inform("resumeWriting", (protocol) => protocol.resumeWriting());
+  }
+
+  get #pipes(): (WritePipeTransport | ReadPipeTransport)[] {
+    return [this.#stdin, this.#stdout, this.#stderr].filter((pipe) => pipe !== null);
+  }
+
+  #pipeProtocol(fd: number): PipeProtocol {
+    this.#openPipes++;
+    return new PipeProtocol(this, fd);
+  }
+
+  #exited(returncode: number): void {
+    this.#returncode = returncode;
+    this.#call("processExited", (protocol) => protocol.processExited());
+    this.#stdin?.close();
+    this.#loseIfAllEnded();
+  }
+
+  #loseIfAllEnded(): void {
+    if (this.#returncode === null || this.#openPipes > 0) return;
+    this.#phase = "lost";
+    queueMicrotask(() => {
+      this.#inform("connectionLost", (protocol) => protocol.connectionLost(this.#error));
+      this.#ended.resolve();
+    });
+  }
+
+  /** Calls a callback whose failure is fatal (SPEC C6); returns that failure. */
+  #call(name: string, callback: (protocol: SubprocessProtocolLike) => unknown): Error | null {
+    return this.#guard(name, callback, (error) => {
+      this.#error ??= error;
+      this.close();
+    });
+  }
+
+  /** Calls a callback that only informs: its failure is reported, and no more. */
+  #inform(name: string, callback: (protocol: SubprocessProtocolLike) => unknown): void {
+    this.#guard(name, callback, () => {});
+  }
+
+  #guard(
+    name: string,
+    callback: (protocol: SubprocessProtocolLike) => unknown,
+    failed: (error: Error) => void,
+  ): Error | null {
+    const protocol = this.#protocol;
+    const fail = (thrown: unknown): Error => {
+      const error = thrown instanceof Error ? thrown : new Error(`${name}() threw "${thrown}"`, { cause: thrown });
+      callExceptionHandler({
+        message: `Cannot finish ${name}(): the protocol threw`,
+        error,
+        protocol,
+        transport: this,
+      });
+      failed(error);
+      return error;
+    };
+    try {
+      const result = callback(protocol);
+      // An `async` callback fails later, but no less.
+      if (result instanceof Promise) result.catch(fail);
+      return null;
+    } catch (thrown) {
+      return fail(thrown);
+    }
+  }
+}
+
+/** What the pipes of a process tell. */
+interface PipeOwner {
+  pipeDataReceived(fd: number, data: Uint8Array): void;
+  pipeConnectionLost(fd: number, error: Error | null): void;
+  pauseWriting(): void;
+  resumeWriting(): void;
+}
+
+/** The protocol of one pipe. */
+class PipeProtocol extends Protocol {
+  readonly #owner: PipeOwner;
+  readonly #fd: number;
+
+  constructor(owner: PipeOwner, fd: number) {
+    super();
+    this.#owner = owner;
+    this.#fd = fd;
+  }
+
+  override dataReceived(data: Uint8Array): void {
+    this.#owner.pipeDataReceived(this.#fd, data);
+  }
+
+  override connectionLost(error: Error | null): void {
+    this.#owner.pipeConnectionLost(this.#fd, error);
+  }
+
+  override pauseWriting(): void {
+    this.#owner.pauseWriting();
+  }
+
+  override resumeWriting(): void {
+    this.#owner.resumeWriting();
+  }
+}
+
+const DOING = "start a process";
+
+const aStdio: Check = (value) =>
+  value === "piped" || value === "inherit" || value === "null" ? null : 'must be "piped", "inherit" or "null"';
+
+const aPath: Check = (value) =>
+  value instanceof URL || aString(value) === null ? null : "must be a non-empty string or a URL";
+
+const aListOfArguments: Check = (value) =>
+  Array.isArray(value) && value.every((one) => typeof one === "string") ? null : "must be a list of strings";
+
+const anEnvironment: Check = (value) => {
+  const isRecord = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isRecord && Object.values(value).every((one) => typeof one === "string")
+    ? null
+    : "must be a record of strings";
+};
+
+const optionChecks: Record<string, Check> = {
+  stdin: aStdio,
+  stdout: aStdio,
+  stderr: aStdio,
+  cwd: aPath,
+  env: anEnvironment,
+  clearEnv: aBoolean,
+  signal: aSignal,
+};
+
+function checkedProtocol<P extends SubprocessProtocolLike>(protocol: P): P {
+  const { pipeDataReceived, pipeConnectionLost, processExited } = (protocol ?? {}) as Partial<SubprocessProtocolLike>;
+  const methods = [pipeDataReceived, pipeConnectionLost, processExited];
+  if (methods.every((method) => typeof method === "function")) return protocol;
+  throw new TypeError(
+    `Cannot use a protocol: it must have pipeDataReceived(), pipeConnectionLost() and processExited(), as "${protocol}" has not`,
+  );
+}
+
+// The code of a process that a signal ended is 128 + its number, in Deno as in a shell.
+function returncodeOf({ code, signal }: Deno.CommandStatus): number {
+  return signal === null ? code : 128 - code;
+}
+
+// Of a signal that it has no name for, such as the real-time ones, Deno tells by "Invalid signal: 34" alone.
+function returncodeOfUnnamedSignal(error: Error): number {
+  const number = /^Invalid signal: (\d+)$/.exec(error.message)?.[1];
+  return number === undefined ? UNKNOWN_RETURNCODE : -Number(number);
+}
+
+// As in asyncio.
+const UNKNOWN_RETURNCODE = 255;
+
+/** Whether a signal could not be sent because the process has exited, which is known only later. */
+function tellsOfExit(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof TypeError && error.message.includes("terminated");
+}

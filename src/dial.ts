@@ -48,13 +48,71 @@ export async function dial(options: DialOptions): Promise<ConnLike> {
   const { hostname = "127.0.0.1", family, localAddr, signal } = options;
   if (isLiteral(hostname)) {
     const address = hostname.replace(/^\[(.*)\]$/, "$1");
-    if (family === undefined || familyOf(address) === family) return await race([address], options);
+    if (family === undefined || familyOf(address) === family) return await dialAny([address], options);
     throw new Deno.errors.AddrNotAvailable(
       `Cannot connect to "${hostname}": it is not an address of family "${family}"`,
     );
   }
-  if (family === undefined && localAddr === undefined && mayReachByNameOnly()) return await race([hostname], options);
-  return await race(await abortable(lookup(hostname, family), signal), options);
+  if (family === undefined && localAddr === undefined && mayReachByNameOnly()) {
+    return await dialAny([hostname], options);
+  }
+  return await dialAny(await abortable(lookup(hostname, family), signal), options);
+}
+
+/**
+ * Connects to the first of several addresses that answers: tries one after the other, and together where one is slow.
+ *
+ * @param addresses The addresses, at least one
+ * @param options As of {@linkcode dial}
+ * @returns The connection
+ * @throws As {@linkcode dial}
+ */
+export function dialAny(addresses: readonly string[], options: DialOptions): Promise<ConnLike> {
+  const { hostname, port, signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const { promise, resolve, reject } = Promise.withResolvers<ConnLike>();
+  const stop = new AbortController();
+  const errors: Error[] = [];
+  let begun = 0;
+  let isOver = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const end = () => {
+    isOver = true;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+    // Not at once: Deno.connect loses a connection that is made, but was not yet taken note of when the signal aborts.
+    queueMicrotask(() => stop.abort());
+  };
+  const abort = () => {
+    end();
+    reject(signal!.reason);
+  };
+  const connected = (conn: ConnLike) => {
+    if (isOver) return conn.close();
+    end();
+    resolve(conn);
+  };
+  const failed = (error: Error) => {
+    if (isOver) return;
+    errors.push(error);
+    if (errors.length < addresses.length) return begin();
+    end();
+    reject(errors.length === 1 ? error : new AggregateError(errors, errors.map(({ message }) => message).join("; ")));
+  };
+  const begin = () => {
+    clearTimeout(timer);
+    if (begun === addresses.length) return;
+    const address = addresses[begun++]!;
+    if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, LONGEST_TIMER));
+    const where = `"${hostname ?? address}" at "${address}:${port}"`;
+    connectTo(address, options, stop.signal)
+      .then(connected, (error) => failed(explained(error, `connect to ${where}`)));
+  };
+
+  signal?.addEventListener("abort", abort, { once: true });
+  begin();
+  return promise;
 }
 
 /**
@@ -108,55 +166,6 @@ export function tuneConn(
   }
 }
 
-/** Tries addresses one after the other, and together where one is slow; the first connection wins. */
-function race(addresses: readonly string[], options: DialOptions): Promise<ConnLike> {
-  const { hostname, port, signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
-  if (signal?.aborted) return Promise.reject(signal.reason);
-  const { promise, resolve, reject } = Promise.withResolvers<ConnLike>();
-  const stop = new AbortController();
-  const errors: Error[] = [];
-  let begun = 0;
-  let isOver = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  const end = () => {
-    isOver = true;
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
-    // Not at once: Deno.connect loses a connection that is made, but was not yet taken note of when the signal aborts.
-    queueMicrotask(() => stop.abort());
-  };
-  const abort = () => {
-    end();
-    reject(signal!.reason);
-  };
-  const connected = (conn: ConnLike) => {
-    if (isOver) return conn.close();
-    end();
-    resolve(conn);
-  };
-  const failed = (error: Error) => {
-    if (isOver) return;
-    errors.push(error);
-    if (errors.length < addresses.length) return begin();
-    end();
-    reject(errors.length === 1 ? error : new AggregateError(errors, errors.map(({ message }) => message).join("; ")));
-  };
-  const begin = () => {
-    clearTimeout(timer);
-    if (begun === addresses.length) return;
-    const address = addresses[begun++]!;
-    if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, LONGEST_TIMER));
-    const where = `"${hostname ?? address}" at "${address}:${port}"`;
-    connectTo(address, options, stop.signal)
-      .then(connected, (error) => failed(explained(error, `connect to ${where}`)));
-  };
-
-  signal?.addEventListener("abort", abort, { once: true });
-  begin();
-  return promise;
-}
-
 async function connectTo(hostname: string, options: DialOptions, signal: AbortSignal): Promise<ConnLike> {
   const { port, localAddr, noDelay, keepAlive, happyEyeballsDelay = DEFAULT_DELAY } = options;
   if (localAddr === undefined) {
@@ -180,7 +189,11 @@ async function connectTo(hostname: string, options: DialOptions, signal: AbortSi
       socket.removeAllListeners("error");
       resolve(connFromNode(socket));
     });
-    socket.once("error", reject);
+    socket.once("error", (error: Error & { code?: string }) => {
+      // Its word for a local end that is not this machine's, or not of the address's family.
+      const isLocal = error.code === "EINVAL";
+      reject(isLocal ? new Deno.errors.AddrNotAvailable(error.message, { cause: error }) : error);
+    });
     signal.addEventListener("abort", () => {
       if (!socket.connecting) return;
       socket.destroy();

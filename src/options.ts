@@ -97,12 +97,12 @@ export const aDelay: Check = (value) => {
   return value >= 0 ? null : { range: "must be at least 0 ms" };
 };
 
-/** An address with an optional host and port. */
+/** A local address, with an optional host and port. */
 export const anAddress: Check = (value) => {
   if (typeof value !== "object" || value === null) return "must be an object";
   const { hostname, port, ...rest } = value as { hostname?: unknown; port?: unknown };
   for (const unknown in rest) return `must have no "${unknown}"`;
-  if (hostname !== undefined && aString(hostname) !== null) return "must have a non-empty string as hostname";
+  if (hostname !== undefined && !isIpAddress(hostname)) return "must have an IP address as hostname";
   return port === undefined ? null : aPort(port) === null ? null : { range: "must have a port from 0 to 65535" };
 };
 
@@ -127,4 +127,8 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 function show(value: unknown): string {
   return typeof value === "object" && value !== null ? Deno.inspect(value, { depth: 1 }) : String(value);
+}
+
+function isIpAddress(value: unknown): boolean {
+  return typeof value === "string" && /^(\d+\.\d+\.\d+\.\d+|[\da-f.]*:[\da-f:.]*(%.+)?)$/i.test(value);
 }

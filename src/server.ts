@@ -6,7 +6,8 @@
  * (out of descriptors) is reported and the loop waits a second (V6). What keeps the process alive is the accept under way;
  * a loop that waits instead has a pause for that (V9).
  *
- * A server is `bound`, then `serving`, then `closed`; closed, it still has the connections that were open.
+ * A server is `bound`, then `serving`, then `closing` until the system has released its addresses, then `closed`. Through
+ * both it still has the connections that were open.
  *
  * @module
  */
@@ -48,6 +49,7 @@ export interface ServerOptions {
 const ACCEPT_RETRY = 1000;
 const DEFAULT_GRACE = 10000;
 const DISPOSE_FLUSH = 5000;
+const MOST_RELEASE = 100;
 
 // The errors of an accept that tell of one client only.
 const clientErrors = [
@@ -77,7 +79,8 @@ export class Server implements AsyncDisposable {
   readonly #transports = new Set<ConnTransport>();
   readonly #handshakes = new Set<ConnLike>();
   readonly #closing = new AbortController();
-  #state: "bound" | "serving" | "closed" = "bound";
+  readonly #loops: Promise<void>[] = [];
+  #state: "bound" | "serving" | "closing" | "closed" = "bound";
   /** Loops that wait for a place below `maxConnections`. */
   readonly #full = new Set<Pause>();
   /** Loops that wait until the system may have recovered. */
@@ -97,7 +100,7 @@ export class Server implements AsyncDisposable {
 
   /** Where the server listens; empty once it is closed. */
   get addrs(): readonly Deno.Addr[] {
-    return this.#state === "closed" ? [] : this.#listeners.map((listener) => listener.addr);
+    return this.#isClosed() ? [] : this.#listeners.map((listener) => listener.addr);
   }
 
   /** How many connections are open: from `connectionMade` to `connectionLost`. */
@@ -121,10 +124,10 @@ export class Server implements AsyncDisposable {
    * @throws {Error} If the server is closed
    */
   startServing(): Promise<void> {
-    if (this.#state === "closed") return Promise.reject(new Error("Cannot start serving: the server is closed"));
+    if (this.#isClosed()) return Promise.reject(new Error("Cannot start serving: the server is closed"));
     if (this.#state === "bound") {
       this.#state = "serving";
-      for (const listener of this.#listeners) this.#acceptFrom(listener);
+      this.#loops.push(...this.#listeners.map((listener) => this.#acceptFrom(listener)));
     }
     return Promise.resolve();
   }
@@ -146,12 +149,12 @@ export class Server implements AsyncDisposable {
 
   /** Accepts no more; open connections go on, handshakes under way are dropped. As `asyncio.Server.close`. */
   close(): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
+    if (this.#isClosed()) return;
+    this.#state = "closing";
     for (const listener of this.#listeners) this.#closeListener(listener);
     this.#closing.abort(new Deno.errors.ConnectionAborted("Cannot go on: the server is closed"));
     for (const pause of [...this.#full, ...this.#failed]) pause.end();
-    this.#checkNone();
+    this.#release();
   }
 
   /** Closes all connections, after what was written is sent. As `asyncio.Server.close_clients`. */
@@ -167,7 +170,7 @@ export class Server implements AsyncDisposable {
   /**
    * Waits until the server is closed and no connection is left. As `asyncio.Server.wait_closed`.
    *
-   * @returns Resolves then
+   * @returns Resolves then; the addresses may be bound again
    */
   waitClosed(): Promise<void> {
     if (this.#gone) return Promise.resolve();
@@ -218,18 +221,27 @@ export class Server implements AsyncDisposable {
   }
 
   async #serveUntil(signal: AbortSignal | undefined): Promise<void> {
-    const closed = Promise.withResolvers<void>();
     const close = () => this.close();
+    const closed = new Promise((resolve) => this.#closing.signal.addEventListener("abort", resolve));
+    signal?.addEventListener("abort", close);
     this.#servingForever = true;
     try {
       await this.startServing();
-      signal?.addEventListener("abort", close);
-      this.#closing.signal.addEventListener("abort", () => closed.resolve(), { once: true });
-      await closed.promise;
+      await closed;
     } finally {
       signal?.removeEventListener("abort", close);
       this.#servingForever = false;
     }
+  }
+
+  /** The system releases an address only when the accept under way is told, which is in a later turn. */
+  async #release(): Promise<void> {
+    // A listener that is not Deno's own may tell it nothing.
+    const pause = new Pause(MOST_RELEASE);
+    await Promise.race([Promise.all(this.#loops), pause.over]);
+    pause.end();
+    this.#state = "closed";
+    this.#checkNone();
   }
 
   async #endClients(flush: number): Promise<void> {
@@ -252,7 +264,7 @@ export class Server implements AsyncDisposable {
 
   async #acceptFrom(listener: Deno.Listener): Promise<void> {
     while (this.#state === "serving") {
-      if (this.#isFull()) await this.#place();
+      while (this.#isFull()) await this.#pause(Infinity, this.#full);
       let conn: Deno.Conn;
       try {
         conn = await listener.accept();
@@ -261,18 +273,15 @@ export class Server implements AsyncDisposable {
         continue;
       }
       // The last place may have gone to a client of another listener meanwhile: this one waits for the next.
-      if (this.#isFull()) await this.#place();
+      while (this.#isFull()) await this.#pause(Infinity, this.#full);
       if (this.#isClosed()) conn.close();
       else this.#welcome(conn);
     }
   }
 
   #isFull(): boolean {
-    return this.#transports.size + this.#handshakes.size >= (this.#options.maxConnections ?? Infinity);
-  }
-
-  async #place(): Promise<void> {
-    while (this.#isFull() && !this.#isClosed()) await this.#pause(Infinity, this.#full);
+    const count = this.#transports.size + this.#handshakes.size;
+    return !this.#isClosed() && count >= (this.#options.maxConnections ?? Infinity);
   }
 
   async #acceptFailed(thrown: unknown): Promise<void> {
@@ -367,7 +376,7 @@ export class Server implements AsyncDisposable {
   }
 
   #isClosed(): boolean {
-    return this.#state === "closed";
+    return this.#state === "closing" || this.#state === "closed";
   }
 
   readonly #report = (context: ErrorContext): void => {

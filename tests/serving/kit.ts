@@ -7,7 +7,7 @@ import {
   createUnixServer,
   openConnection,
   openUnixConnection,
-  Server,
+  type Server,
   startServer,
   startUnixServer,
   type StreamConnection,

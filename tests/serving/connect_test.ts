@@ -1,0 +1,446 @@
+/** Opening connections: what fails, what is aborted, and what is left behind then. */
+import {
+  assert,
+  assertEquals,
+  assertGreaterOrEqual,
+  assertInstanceOf,
+  assertLess,
+  assertLessOrEqual,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  connPair,
+  createConnection,
+  createServer,
+  openConnection,
+  openUnixConnection,
+  Protocol,
+  startServer,
+  type Transport,
+} from "../../mod.ts";
+import { dialAny } from "../../src/dial.ts";
+import { RecordingProtocol } from "../../src/testing/mod.ts";
+import {
+  certificate,
+  EchoProtocol,
+  hasIpv6,
+  kinds,
+  openDescriptors,
+  portOf,
+  runProgram,
+  socketPath,
+  until,
+} from "./kit.ts";
+
+const { caCert } = certificate;
+
+/** A port that refuses connections. */
+function refusingPort(hostname = "127.0.0.1"): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return listener.addr.port;
+}
+
+/** A port that takes connections of the system alone, until its queue is full: then they hang. */
+async function hangingServer(): Promise<Disposable & { port: number }> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = listener.addr;
+  const fillers: Deno.Conn[] = [];
+  while (true) {
+    const signal = AbortSignal.timeout(100);
+    try {
+      fillers.push(await Deno.connect({ port, signal }));
+    } catch {
+      break;
+    }
+  }
+  return {
+    port,
+    [Symbol.dispose]() {
+      for (const conn of fillers) conn.close();
+      listener.close();
+    },
+  };
+}
+
+for (const kind of kinds) {
+  Deno.test(`${kind.name}: createConnection() resolves after connectionMade, with what the factory made [C2]`, async () => {
+    await using server = await kind.createServer(() => new EchoProtocol());
+    const product = new RecordingProtocol();
+    const { transport, protocol } = await kind.createConnection(() => product, server);
+    assertStrictEquals(protocol, product);
+    assertStrictEquals(product.transport, transport);
+    assertEquals(product.names, ["connectionMade"]);
+    assert(transport.getExtraInfo("peername") !== undefined);
+    assert(transport.getExtraInfo("sockname") !== undefined);
+    assertEquals(transport.getExtraInfo("tls") !== undefined, kind.tls);
+    transport.abort();
+    await protocol.waitFor("connectionLost");
+  });
+
+  Deno.test(`${kind.name}: createConnection() rejects with what connectionMade threw, and the connection is gone [C6]`, async () => {
+    await using server = await kind.createServer(() => new EchoProtocol(), { onError: () => {} });
+    const oops = new Error("oops");
+    class Broken extends Protocol {
+      static lost: (Error | null)[] = [];
+      override connectionMade(): void {
+        throw oops;
+      }
+      override connectionLost(error: Error | null): void {
+        Broken.lost.push(error);
+      }
+    }
+    await silenced(async () => {
+      const error = await assertRejects(() => kind.createConnection(() => new Broken(), server));
+      assertStrictEquals(error, oops);
+    });
+    await until(() => server.connections === 0);
+    assertEquals(Broken.lost, [oops]);
+  });
+
+  Deno.test(`${kind.name}: a signal that has aborted refuses, before anything is opened [V3]`, async () => {
+    await using server = await kind.createServer(() => new EchoProtocol());
+    const reason = new Error("too late");
+    for (const signal of [AbortSignal.abort(reason)]) {
+      const error = await assertRejects(() => kind.createConnection(() => new Protocol(), server, { signal }));
+      assertStrictEquals(error, reason);
+      const again = await assertRejects(() => kind.openConnection(server, { signal }));
+      assertStrictEquals(again, reason);
+    }
+    assertEquals(server.connections, 0);
+  });
+
+  Deno.test(`${kind.name}: a signal that aborts after the connection is made does nothing [V3]`, async () => {
+    await using server = await kind.createServer(() => new EchoProtocol());
+    const controller = new AbortController();
+    await using connection = await kind.openConnection(server, { signal: controller.signal });
+    controller.abort();
+    connection.writer.write("x");
+    assertEquals((await connection.reader.readexactly(1)).length, 1);
+  });
+
+  Deno.test(`${kind.name}: aborted at any point of its way, a connect rejects with the reason and leaks nothing [V3]`, async () => {
+    const server = await kind.createServer(() => new EchoProtocol(), { onError: () => {} });
+    // Once, for what the platform keeps open from now on.
+    await (await kind.openConnection(server)).writer.close();
+    await until(() => server.connections === 0);
+    const before = openDescriptors();
+    let aborted = 0;
+    for (let hops = 0; hops < 60; hops++) {
+      const controller = new AbortController();
+      const reason = new Error(`after ${hops} hops`);
+      const connecting = kind.openConnection(server, { signal: controller.signal });
+      const settled = connecting.then(
+        (connection) => connection.writer.close(),
+        (error) => {
+          assertStrictEquals(error, reason);
+          aborted++;
+        },
+      );
+      for (let i = 0; i < hops; i++) await (i % 3 === 2 ? new Promise((resolve) => setImmediate(resolve)) : null);
+      controller.abort(reason);
+      await settled;
+    }
+    assertGreaterOrEqual(aborted, 3);
+    await until(() => server.connections === 0);
+    await server.shutdown({ grace: 0 });
+    await until(() => openDescriptors() <= before);
+  });
+}
+
+async function silenced(call: () => Promise<void>): Promise<void> {
+  const { error } = console;
+  console.error = () => {};
+  try {
+    await call();
+  } finally {
+    console.error = error;
+  }
+}
+
+Deno.test("a refused connection is ConnectionRefused, and says of whom [V3]", async () => {
+  const port = refusingPort();
+  const error = await assertRejects(
+    () => openConnection({ hostname: "127.0.0.1", port }),
+    Deno.errors.ConnectionRefused,
+  );
+  assertMatch(error.message, new RegExp(`^Cannot connect to "127.0.0.1" at "127.0.0.1:${port}": `));
+  const path = socketPath();
+  const notFound = await assertRejects(() => openUnixConnection({ path }), Deno.errors.NotFound);
+  assertStringIncludes(notFound.message, `Cannot connect to "${path}": `);
+});
+
+Deno.test("several addresses fail: an AggregateError of each one's error; of one address: the error [V3]", async () => {
+  const port = refusingPort();
+  const error = await assertRejects(() => openConnection({ hostname: "localhost", port }), Error);
+  if (error instanceof AggregateError) {
+    assertGreaterOrEqual(error.errors.length, 2);
+    for (const one of error.errors) assertInstanceOf(one, Deno.errors.ConnectionRefused);
+  } else assertInstanceOf(error, Deno.errors.ConnectionRefused);
+});
+
+Deno.test("several addresses: each is tried, in turn, until one connects [V3]", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.9", port: 0 });
+  const { port } = listener.addr;
+  const conn = await dialAny(["127.0.0.1", "127.0.0.2", "::1", "127.0.0.9", "127.0.0.3"], { port });
+  assertEquals((conn.remoteAddr as Deno.NetAddr).hostname, "127.0.0.9");
+  (await listener.accept()).close();
+  conn.close();
+  const error = await assertRejects(
+    () => dialAny(["127.0.0.1", "127.0.0.2"], { hostname: "two.example", port }),
+    AggregateError,
+    `Cannot connect to "two.example" at "127.0.0.1:${port}": `,
+  );
+  assertEquals(error.errors.map((one: Error) => one.message.split('"')[3]), [`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
+  for (const one of error.errors) assertInstanceOf(one, Deno.errors.ConnectionRefused);
+});
+
+Deno.test("an address that does not answer in time is overtaken by the next, and forgotten [V3]", async () => {
+  using hanging = await hangingServer();
+  using listener = Deno.listen({ hostname: "127.0.0.9", port: hanging.port });
+  const before = openDescriptors();
+  for (const happyEyeballsDelay of [20, 100]) {
+    const begun = performance.now();
+    const conn = await dialAny(["127.0.0.1", "127.0.0.9"], { port: hanging.port, happyEyeballsDelay });
+    assertGreaterOrEqual(performance.now() - begun, happyEyeballsDelay - 1);
+    assertEquals((conn.remoteAddr as Deno.NetAddr).hostname, "127.0.0.9");
+    (await listener.accept()).close();
+    conn.close();
+  }
+  await until(() => openDescriptors() <= before);
+  // An endless delay tries them one after the other.
+  const controller = new AbortController();
+  const connecting = dialAny(["127.0.0.1", "127.0.0.9"], {
+    port: hanging.port,
+    happyEyeballsDelay: Infinity,
+    signal: controller.signal,
+  });
+  setTimeout(() => controller.abort(), 100);
+  await assertRejects(() => connecting, DOMException);
+  await until(() => openDescriptors() <= before);
+});
+
+Deno.test("of addresses that connect together one is kept, and the others are closed [V3]", async () => {
+  using first = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using second = Deno.listen({ hostname: "127.0.0.9", port: first.addr.port });
+  const before = openDescriptors();
+  for (let i = 0; i < 50; i++) {
+    const conn = await dialAny(["127.0.0.1", "127.0.0.9"], { port: first.addr.port, happyEyeballsDelay: 0 });
+    const { hostname } = conn.remoteAddr as Deno.NetAddr;
+    (await (hostname === "127.0.0.1" ? first : second).accept()).close();
+    conn.close();
+  }
+  await until(() => openDescriptors() <= before);
+});
+
+Deno.test("a name that nobody knows is NotFound [V3]", async () => {
+  const error = await assertRejects(
+    () => openConnection({ hostname: "no-such-host.invalid", port: 1 }),
+    Deno.errors.NotFound,
+  );
+  assertStringIncludes(error.message, 'Cannot connect to "no-such-host.invalid": ');
+});
+
+Deno.test("a connect that hangs is aborted at once, and leaves no descriptor [V3]", async () => {
+  using hanging = await hangingServer();
+  const before = openDescriptors();
+  const reason = new Error("enough");
+  const begun = performance.now();
+  const controller = new AbortController();
+  const connecting = openConnection({ port: hanging.port, signal: controller.signal });
+  setTimeout(() => controller.abort(reason), 50);
+  assertStrictEquals(await assertRejects(() => connecting), reason);
+  assertLess(performance.now() - begun, 2000);
+  await until(() => openDescriptors() <= before);
+});
+
+Deno.test({
+  name: "a name that is being looked up can be aborted [V3]",
+  // Which does not stop the system.
+  sanitizeOps: false,
+  async fn() {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const connecting = openConnection({ hostname: "localhost", port: refusingPort(), signal: controller.signal });
+    controller.abort(reason);
+    assertStrictEquals(await assertRejects(() => connecting), reason);
+  },
+});
+
+Deno.test("a TLS handshake that hangs is aborted at once [V3]", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = listener.accept();
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const connecting = openConnection({
+    hostname: "localhost",
+    family: 4,
+    port: listener.addr.port,
+    tls: { caCerts: [caCert] },
+    signal: controller.signal,
+  });
+  const conn = await accepted;
+  await conn.read(new Uint8Array(1));
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => connecting), reason);
+  conn.close();
+});
+
+Deno.test("a TLS handshake that takes too long is TimedOut, and the connection is closed [T1, T2]", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = listener.accept();
+  await assertRejects(
+    () => openConnection({ port: listener.addr.port, tls: { caCerts: [caCert], handshakeTimeout: 50 } }),
+    Deno.errors.TimedOut,
+    "50",
+  );
+  (await accepted).close();
+});
+
+Deno.test("the connection that a signal finds made, but not yet told of, is closed [V3]", async () => {
+  await using server = await createServer(() => new EchoProtocol(), { hostname: "127.0.0.1", port: 0 });
+  const port = portOf(server);
+  const before = openDescriptors();
+  for (let i = 0; i < 100; i++) {
+    const controller = new AbortController();
+    // Both connections come in one batch of events; who is told of the first aborts the second before it is told.
+    const abort = Deno.connect({ port }).then((conn) => {
+      controller.abort();
+      conn.close();
+    });
+    const connecting = openConnection({ port, signal: controller.signal }).then(
+      ({ writer }) => writer.close(),
+      () => {},
+    );
+    await Promise.all([abort, connecting]);
+  }
+  await until(() => server.connections === 0);
+  await until(() => openDescriptors() <= before);
+});
+
+Deno.test("the local end is bound as told, and the address family kept to", async () => {
+  await using server = await startServer(
+    (_reader, writer) => void writer.write((writer.getExtraInfo("peername") as Deno.NetAddr).hostname + "\n"),
+    { hostname: hasIpv6 ? ["127.0.0.1"] : "127.0.0.1", port: 0 },
+  );
+  const port = portOf(server);
+  for (const hostname of ["127.0.0.1", "127.0.0.7"]) {
+    await using connection = await openConnection({ port, localAddr: { hostname } });
+    assertEquals((connection.writer.getExtraInfo("sockname") as Deno.NetAddr).hostname, hostname);
+    assertEquals(new TextDecoder().decode(await connection.reader.readline()), `${hostname}\n`);
+  }
+  const localPort = refusingPort();
+  await using connection = await openConnection({ port, localAddr: { port: localPort } });
+  assertEquals((connection.writer.getExtraInfo("sockname") as Deno.NetAddr).port, localPort);
+  await using named = await openConnection({ hostname: "localhost", port, family: 4 });
+  assertEquals((named.writer.getExtraInfo("peername") as Deno.NetAddr).hostname, "127.0.0.1");
+  await assertRejects(
+    () => openConnection({ hostname: "127.0.0.1", port, family: 6 }),
+    Deno.errors.AddrNotAvailable,
+    'Cannot connect to "127.0.0.1": it is not an address of family "6"',
+  );
+});
+
+Deno.test("a local end that is not this machine's is AddrNotAvailable, a taken one AddrInUse", async () => {
+  await using server = await createServer(() => new Protocol(), { hostname: "127.0.0.1", port: 0 });
+  const port = portOf(server);
+  await assertRejects(
+    () => openConnection({ port, localAddr: { hostname: "192.0.2.1" } }),
+    Deno.errors.AddrNotAvailable,
+    "Cannot connect to",
+  );
+  await assertRejects(
+    () => openConnection({ port, localAddr: { hostname: "127.0.0.1", port } }),
+    Deno.errors.AddrInUse,
+    "Cannot connect to",
+  );
+});
+
+if (hasIpv6) {
+  Deno.test("an IPv6 address may be in brackets", async () => {
+    await using server = await createServer(() => new EchoProtocol(), { hostname: "::1", port: 0 });
+    for (const hostname of ["::1", "[::1]"]) {
+      await using connection = await openConnection({ hostname, port: portOf(server) });
+      connection.writer.write("x");
+      await connection.reader.readexactly(1);
+    }
+  });
+}
+
+Deno.test("a conn that is closed already is refused without BadResource", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [conn, peer] = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
+  conn.close();
+  peer.close();
+  await assertRejects(() => openConnection({ conn }), Deno.errors.ConnectionAborted, "Cannot connect");
+});
+
+Deno.test("a conn of Deno's own TLS is told of as TLS, and closed in order [W7]", async () => {
+  const { cert, key } = certificate;
+  const received: number[] = [];
+  await using server = await startServer(async (reader) => void received.push((await reader.read()).length), {
+    hostname: "127.0.0.1",
+    port: 0,
+    tls: { cert, key },
+  });
+  for (let i = 0; i < 5; i++) {
+    const conn = await Deno.connectTls({ hostname: "localhost", port: portOf(server), caCerts: [caCert] });
+    const { writer } = await openConnection({ conn });
+    assertEquals(writer.getExtraInfo("tls")?.alpnProtocol, null);
+    writer.write(new Uint8Array(1_000_000));
+    await writer.close();
+  }
+  await until(() => received.length === 5);
+  assertEquals(received, Array(5).fill(1_000_000));
+});
+
+Deno.test("connPair: createConnection() over a conn given [C2]", async () => {
+  const [conn, peer] = connPair();
+  let made: Transport | null = null;
+  class Maker extends Protocol {
+    override connectionMade(transport: Transport): void {
+      made = transport;
+    }
+  }
+  const { transport } = await createConnection(() => new Maker(), { conn });
+  assertStrictEquals(made, transport);
+  assertStrictEquals(transport.getExtraInfo("conn"), conn);
+  assertEquals(transport.getExtraInfo("peername", null), null);
+  transport.close();
+  assertEquals(await peer.read(new Uint8Array(1)), null);
+  peer.close();
+});
+
+Deno.test("with the permission for a name alone, the name is reached", async () => {
+  const { hostname, port } = await new Promise<Deno.NetAddr>((resolve) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    resolve(listener.addr);
+    listener.accept().then((conn) => conn.close()).finally(() => listener.close());
+  });
+  assertEquals(hostname, "127.0.0.1");
+  const program = `
+    import { openConnection } from "@tideline/net";
+    const { reader, writer } = await openConnection({ hostname: "localhost", port: ${port} });
+    console.log((await reader.read()).length);
+    await writer.close();
+    for (const hostname of ["127.0.0.1", "other.example"]) {
+      console.log(await openConnection({ hostname, port: ${port} }).catch((e) => e.name));
+    }
+  `;
+  const { stdout, stderr } = await runProgram(program, { permissions: [`--allow-net=localhost:${port}`] });
+  assertEquals(stderr, "");
+  assertEquals(stdout, "0\nNotCapable\nNotCapable\n");
+});
+
+Deno.test("openDescriptors() tells of what is open, so that the tests above can fail", async () => {
+  const before = openDescriptors();
+  const conn = await (async () => {
+    await using server = await createServer(() => new EchoProtocol(), { hostname: "127.0.0.1", port: 0 });
+    return await Deno.connect({ port: portOf(server) });
+  })();
+  assertEquals(openDescriptors(), before + 1);
+  conn.close();
+  assertLessOrEqual(openDescriptors(), before);
+});

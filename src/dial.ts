@@ -81,8 +81,7 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
     isOver = true;
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
-    // Not at once: Deno.connect loses a connection that is made, but was not yet taken note of when the signal aborts.
-    queueMicrotask(() => stop.abort());
+    stop.abort();
   };
   const abort = () => {
     end();

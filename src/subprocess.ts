@@ -145,7 +145,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
     const error = this.#call("connectionMade", (protocol) => protocol.connectionMade(this));
     // Also those that the protocol closed just now: each tells of its end only after its start.
     for (const pipe of this.#pipes) pipe.start();
-    this.#child.status.then(returncodeOf, returncodeOfUnnamedSignal).then((returncode) => this.#exited(returncode));
+    this.#child.status.then(returncodeOf, returncodeOfError).then((returncode) => this.#exited(returncode));
     if (error === null) return;
     await this.#ended.promise;
     throw error;
@@ -201,13 +201,14 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
   close(): void {
     if (this.#phase !== "open") return;
     this.#phase = "closing";
-    for (const pipe of this.#pipes) pipe.abort();
     try {
       this.kill();
     } catch (error) {
-      // A process with other rights than ours is left to end by itself, now that its pipes are closed.
+      // A process with other rights than ours is left to end by itself, without its pipes.
       if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     }
+    // Not before: a process that writes would end by SIGPIPE.
+    for (const pipe of this.#pipes) pipe.abort();
   }
 
   // What the pipes call.
@@ -374,8 +375,9 @@ function returncodeOf({ code, signal }: Deno.CommandStatus): number {
   return signal === null ? code : 128 - code;
 }
 
-// Of a signal that it has no name for, such as the real-time ones, Deno tells by "Invalid signal: 34" alone.
-function returncodeOfUnnamedSignal(error: Error): number {
+// Of a signal that it has no name for, such as the real-time ones, Deno tells by "Invalid signal: 34" alone. Any other error
+// means that nobody knows: the system keeps no exit codes for a parent that ignores SIGCHLD.
+function returncodeOfError(error: Error): number {
   const number = /^Invalid signal: (\d+)$/.exec(error.message)?.[1];
   return number === undefined ? UNKNOWN_RETURNCODE : -Number(number);
 }

@@ -4,6 +4,7 @@ import { subprocessExec, type SubprocessOptions } from "../../src/subprocess.ts"
 import { hasProgram, Recorder, reportsOf } from "./kit.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes");
+const noPython = !await hasProgram("python3", "a test of processes that nobody waits for");
 
 /** Starts a shell with a script. */
 async function shell(script: string, options?: SubprocessOptions, recorder = new Recorder()): Promise<Recorder> {
@@ -193,6 +194,42 @@ test("SubprocessTransport.sendSignal() does nothing after the exit, told or not,
   transport.close();
   assertEquals(transport.getReturncode(), 3);
   assertEquals(protocol.calls.at(-1), "lost null");
+});
+
+test("SubprocessTransport.sendSignal() does nothing when Deno knows of the exit first [D3]", async () => {
+  const protocol = await shell("exit 3");
+  const { transport } = protocol;
+  const seen = await transport.getExtraInfo("subprocess")!.status.then(() => {
+    transport.kill();
+    return transport.getReturncode();
+  });
+  assertEquals(seen, null);
+  await protocol.lost.promise;
+  assertEquals(transport.getReturncode(), 3);
+});
+
+Deno.test({
+  name: "subprocessExec() tells of 255 where SIGCHLD is ignored, and no signal fails [D3]",
+  ignore: noPython,
+  async fn() {
+    // Python has Deno start with SIGCHLD ignored, so that the system forgets processes as they end.
+    const start =
+      "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    const script = `
+      const { subprocessExec } = await import("${new URL("../../src/subprocess.ts", import.meta.url)}");
+      const { SubprocessStreamProtocol } = await import("${new URL(
+      "../../src/subprocess_streams.ts",
+      import.meta.url,
+    )}");
+      const { transport, protocol } = await subprocessExec(() => new SubprocessStreamProtocol(), "true", []);
+      // Until it is gone, in one turn, so that nobody is told.
+      for (let gone = false; !gone;) try { Deno.kill(transport.getPid(), "SIGCONT"); } catch { gone = true; }
+      transport.terminate();
+      console.log(await protocol.exited);`;
+    const args = ["-c", start, Deno.execPath(), "eval", "--quiet", script];
+    const { stdout } = await new Deno.Command("python3", { args, stderr: "inherit" }).output();
+    assertEquals(new TextDecoder().decode(stdout), "255\n");
+  },
 });
 
 test("SubprocessTransport.close() kills the process and closes its pipes, at once and once [D3, C4]", async () => {

@@ -43,6 +43,8 @@ export async function runWell(name: string, args: string[] = [], options: RunOpt
 export class Example implements AsyncDisposable {
   readonly stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly pid: number;
+  /** Whether it has ended. */
+  ended = false;
   readonly #process: Deno.ChildProcess;
   readonly #stdout: Output;
   readonly #stderr: Output;
@@ -54,6 +56,7 @@ export class Example implements AsyncDisposable {
     this.stdin = process.stdin.getWriter();
     this.#stdout = new Output(process.stdout);
     this.#stderr = new Output(process.stderr);
+    void process.status.then(() => this.ended = true);
     this.#timer = setTimeout(() => this.kill(), TIME_LIMIT);
   }
 
@@ -225,9 +228,12 @@ export async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void>
   for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
 }
 
-/** Connects to a port, and resets the connection when the first bytes come. */
-export async function connectAndReset(port: number): Promise<void> {
-  await resetAtFirstBytes(connect({ host: "127.0.0.1", port }));
+/** Connects to a port, sends what may never be taken, and resets the connection when the first bytes come. */
+export async function connectAndReset(port: number, data = new Uint8Array()): Promise<void> {
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.on("error", () => {}); // The write was cut short.
+  socket.write(data);
+  await resetAtFirstBytes(socket);
 }
 
 /** Listens for one connection, and resets it when the first bytes come. */

@@ -101,6 +101,20 @@ Deno.test("tcp_proxy.ts ends the target's side when the client resets, and goes 
   assertEquals(await readText(next), "still there?");
 });
 
+Deno.test("tcp_proxy.ts drops what a target does not take, once the client has reset", async () => {
+  await using setup = await Setup.make();
+  const reset = connectAndReset(setup.port, pattern(30 * MIB));
+  using target = await setup.listener.accept();
+  // Until all the buffers on the way are full: what does not happen has no event to wait for.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await writeAll(target, bytes("never mind"));
+  await reset;
+  // It would wait here for ever if the proxy did.
+  const error = await writeAll(target, pattern(30 * MIB)).catch((error) => error);
+  assertEquals(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe, true);
+  assertEquals(setup.proxy.ended, false);
+});
+
 Deno.test("tcp_proxy.ts ends the client's side when the target resets, and goes on serving", async () => {
   const { port, done } = await acceptAndReset();
   await using proxy = await Example.start("tcp_proxy.ts", ["0", "127.0.0.1", String(port)]);

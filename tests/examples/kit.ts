@@ -43,8 +43,6 @@ export async function runWell(name: string, args: string[] = [], options: RunOpt
 export class Example implements AsyncDisposable {
   readonly stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly pid: number;
-  /** Whether it has ended. */
-  ended = false;
   readonly #process: Deno.ChildProcess;
   readonly #stdout: Output;
   readonly #stderr: Output;
@@ -56,7 +54,6 @@ export class Example implements AsyncDisposable {
     this.stdin = process.stdin.getWriter();
     this.#stdout = new Output(process.stdout);
     this.#stderr = new Output(process.stderr);
-    void process.status.then(() => this.ended = true);
     this.#timer = setTimeout(() => this.kill(), TIME_LIMIT);
   }
 

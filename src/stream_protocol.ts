@@ -8,7 +8,7 @@
  * @module
  */
 import { DrainGate } from "./drain_gate.ts";
-import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import { callExceptionHandler, callHandler, type ErrorContext } from "./exception_handler.ts";
 import { giveBlock, takeBlock } from "./memory.ts";
 import { BufferedProtocol } from "./protocols.ts";
 import type { ReadQueue } from "./read_queue.ts";
@@ -140,7 +140,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
       this.#handlerFailed(error, writer);
       return;
     }
-    if (result === undefined) return;
+    // What is no promise counts as nothing: `(_, writer) => writers.add(writer)` returns a set.
+    if (typeof (result as Partial<Promise<void>> | null | undefined)?.then !== "function") return;
     Promise.resolve(result).then(
       () => void writer.transport.close(),
       (error) => this.#handlerFailed(error, writer),
@@ -151,8 +152,9 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     const error = thrown instanceof Error ? thrown : new Error(`The handler threw "${thrown}"`, { cause: thrown });
     const { transport } = writer;
     const context = { message: "Cannot go on with a connection: its handler failed", error, protocol: this, transport };
-    if (this.#options.onError === undefined) callExceptionHandler(context);
-    else this.#options.onError(error, context);
+    const { onError } = this.#options;
+    if (onError === undefined) callExceptionHandler(context);
+    else callHandler(() => onError(error, context), context);
     transport.close();
   }
 }

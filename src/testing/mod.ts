@@ -49,3 +49,12 @@ export {
   type SelfSignedCertificate,
   selfSignedCertificate,
 } from "./self_signed_certificate.ts";
+export { type ConformanceCase, type ConformanceOptions, type ConformanceReport } from "./conformance.ts";
+export { checkConn, type ConnCapabilities, connCases, type ConnCasesOptions, type ConnPair } from "./conn_cases.ts";
+export { checkTransport, transportCases, type TransportCasesOptions } from "./transport_cases.ts";
+export type {
+  MakeTransportPair,
+  StreamProtocolFactory,
+  TransportCapabilities,
+  TransportPair,
+} from "./transport_scene.ts";

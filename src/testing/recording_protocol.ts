@@ -47,6 +47,8 @@ export interface RecordingOptions {
   keepOpen?: boolean;
   /** Whether it joins a connection that is made, by `setProtocol`, and so is never told of it. Default: `false`. */
   joins?: boolean;
+  /** Called inside each callback, after it was recorded; what it throws, the callback throws. */
+  onCall?: (call: RecordedCall) => void;
 }
 
 type State = "init" | "made" | "eof" | "lost";
@@ -69,6 +71,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   /** Every call so far, in order. */
   readonly calls: RecordedCall[] = [];
   readonly #keepOpen: boolean;
+  readonly #onCall: ((call: RecordedCall) => void) | undefined;
   #state: State;
   /** Unknown for one that joins: it may come while writing is paused. */
   #writing: "unknown" | "running" | "paused";
@@ -85,6 +88,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   constructor(options: RecordingOptions = {}) {
     const { keepOpen = false, joins = false } = options;
     this.#keepOpen = keepOpen;
+    this.#onCall = options.onCall;
     this.#state = joins ? "made" : "init";
     this.#writing = joins ? "unknown" : "running";
   }
@@ -186,6 +190,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
     this.calls.push(call);
     this.#size += call.data?.length ?? 0;
     this.#endWaits();
+    this.#onCall?.(call);
   }
 
   #check(name: CallbackName): void {
@@ -203,7 +208,18 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   }
 
   #violate(what: string): void {
-    this.#violation ??= new Error(`Cannot accept the order of callbacks: ${what}; calls so far: "${this.names}"`);
+    this.#violation ??= new Error(`Cannot accept the order of callbacks: ${what}; calls so far: ${this.#story()}`);
+  }
+
+  /** The names of all calls, with a count for those in a row. */
+  #story(): string {
+    const runs: { name: CallbackName; count: number }[] = [];
+    for (const name of this.names) {
+      const last = runs.at(-1);
+      if (last?.name === name) last.count++;
+      else runs.push({ name, count: 1 });
+    }
+    return runs.map(({ name, count }) => count === 1 ? name : `${name} (${count} times)`).join(", ");
   }
 
   #wait(done: () => boolean, what: string): Promise<void> {
@@ -219,7 +235,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
       else if (done()) resolve();
       else if (this.#state === "lost") {
         const { error } = this.calls.at(-1)!;
-        reject(new Error(`Cannot wait for ${what}: the connection is lost; calls: "${this.names}"`, { cause: error }));
+        reject(new Error(`Cannot wait for ${what}: the connection is lost; calls: ${this.#story()}`, { cause: error }));
       } else return true;
       return false;
     });

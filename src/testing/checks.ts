@@ -1,0 +1,94 @@
+/**
+ * What the conformance suites ask, with errors that say what was found. Published code has no assertion library.
+ *
+ * @module
+ */
+
+/** Fails unless something is so. */
+export function check(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}
+
+/** Fails unless two values are the same, as JSON says them. */
+export function checkEqual(actual: unknown, expected: unknown, what: string): void {
+  const [found, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
+  check(
+    Object.is(actual, expected) || (typeof actual === "object" && found === wanted),
+    `${what} is ${found}, not ${wanted}`,
+  );
+}
+
+/** Fails unless two pieces of bytes are the same. */
+export function checkBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
+  checkEqual(actual.length, expected.length, `the size of ${what}`);
+  const at = actual.findIndex((byte, i) => byte !== expected[i]);
+  check(at === -1, `${what}: byte ${at} is ${actual[at]}, not ${expected[at]}`);
+}
+
+/** Fails unless a function throws an error of one of the classes. */
+export function checkThrows(call: () => unknown, classes: readonly ErrorClass[], what: string): void {
+  let thrown: unknown;
+  try {
+    call();
+  } catch (error) {
+    thrown = error;
+  }
+  checkIsA(thrown, classes, what);
+}
+
+/** Fails unless a promise rejects with an error of one of the classes. */
+export async function checkRejects(
+  promise: Promise<unknown>,
+  classes: readonly ErrorClass[],
+  what: string,
+): Promise<void> {
+  checkIsA(await promise.then(() => undefined, (error) => error), classes, what);
+}
+
+/** A class of errors. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** Fails if a promise settles within a time, in milliseconds: nothing else tells that it does not. */
+export async function checkWaits(promise: Promise<unknown>, quiet: number, what: string): Promise<void> {
+  check(await isPendingAfter(promise, quiet), `${what} did not wait`);
+}
+
+/** Starts what is awaited later: that it fails before is no unhandled rejection. */
+export function started<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Tells whether a promise is pending after a time, in milliseconds. */
+export async function isPendingAfter(promise: Promise<unknown>, quiet: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), quiet));
+  const settled = promise.then(() => false, () => false);
+  try {
+    return await Promise.race([silence, settled]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Fails if a promise takes longer than a time, in milliseconds. */
+export async function within<T>(promise: Promise<T>, timeout: number, doing: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Deno.errors.TimedOut(`Cannot ${doing}: it takes longer than ${timeout} ms`)),
+      timeout,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function checkIsA(error: unknown, classes: readonly ErrorClass[], what: string): void {
+  const names = classes.map(({ name }) => name).join(" or ");
+  check(error !== undefined, `${what} did not fail with ${names}`);
+  check(classes.some((one) => error instanceof one), `${what} failed with "${error}", not with ${names}`);
+}

@@ -1,0 +1,96 @@
+/**
+ * The conformance suite of transports: what a protocol counts on, asked of a pair.
+ *
+ * @module
+ */
+import {
+  checkAll,
+  type ConformanceCase,
+  type ConformanceOptions,
+  type ConformanceReport,
+  having,
+  lacking,
+  makeCase,
+  settingsOf,
+} from "./conformance.ts";
+import { callbackCases } from "./transport_callback_cases.ts";
+import { type MakeTransportPair, Scene, type TransportCapabilities } from "./transport_scene.ts";
+import { writingCases } from "./transport_writing_cases.ts";
+
+/** Options of {@linkcode transportCases}. */
+export interface TransportCasesOptions extends ConformanceOptions, TransportCapabilities {}
+
+/**
+ * Makes the conformance cases for a kind of transport, to be registered with any test runner. They ask for the rules C1
+ * and C3 to C9 of callbacks, W1 to W9 of writing, and M1 to M3 of memory.
+ *
+ * Each case makes one pair and asks its questions of `a`; swap the two to ask them of the other end. While a case runs the
+ * exception handler is the suite's, and the default one afterwards; so cases run one at a time, and servers in the pair
+ * must have no `onError`.
+ *
+ * @param makePair Makes a connected pair for two protocols, and releases everything itself when that fails
+ * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @returns The cases
+ *
+ * @example With `deno test`
+ * ```ts
+ * import { connPair, createConnection } from "@tideline/net";
+ * import { type MakeTransportPair, transportCases } from "@tideline/net/testing";
+ *
+ * const makePair: MakeTransportPair = async (factoryA, factoryB) => {
+ *   const [connA, connB] = connPair();
+ *   const { transport: b } = await createConnection(factoryB, { conn: connB });
+ *   const { transport: a } = await createConnection(factoryA, { conn: connA });
+ *   return { a, b };
+ * };
+ * for (const one of transportCases(makePair)) Deno.test({ ...one, name: `over memory ${one.name}` });
+ * ```
+ */
+export function transportCases(makePair: MakeTransportPair, options: TransportCasesOptions = {}): ConformanceCase[] {
+  const { halfClose = true, survivesUnread = true } = options;
+  const settings = { ...settingsOf(options), halfClose, survivesUnread };
+  return [...callbackCases, ...writingCases].map(({ what, rule, needs, lacks, run }) =>
+    makeCase({
+      what,
+      rule,
+      notApplicable: needs !== undefined && !settings[needs]
+        ? lacking(needs)
+        : lacks !== undefined && settings[lacks]
+        ? having(lacks)
+        : null,
+      timeout: settings.timeout,
+      open: () => Promise.resolve(new Scene(makePair, settings)),
+      run,
+      release: (scene) => scene.release(),
+    })
+  );
+}
+
+/**
+ * Runs all conformance cases for a kind of transport.
+ *
+ * @param makePair Makes a connected pair for two protocols, and releases everything itself when that fails
+ * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @returns Which cases passed, and which do not apply
+ * @throws {AggregateError} If cases failed: their names, and in `errors` the reasons
+ *
+ * @example Without any test runner
+ * ```ts
+ * import { connPair, createConnection } from "@tideline/net";
+ * import { checkTransport } from "@tideline/net/testing";
+ *
+ * const report = await checkTransport(async (factoryA, factoryB) => {
+ *   const [connA, connB] = connPair();
+ *   const { transport: b } = await createConnection(factoryB, { conn: connB });
+ *   const { transport: a } = await createConnection(factoryA, { conn: connA });
+ *   return { a, b };
+ * }, { transferSize: 100_000 });
+ * console.log(report.passed, report.notApplicable);
+ * ```
+ */
+export function checkTransport(
+  makePair: MakeTransportPair,
+  options: TransportCasesOptions = {},
+): Promise<ConformanceReport> {
+  return checkAll("transport", transportCases(makePair, options));
+}

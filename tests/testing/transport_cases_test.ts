@@ -1,0 +1,220 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createConnection, type ProtocolLike, type Transport } from "../../mod.ts";
+import { connPair } from "../../src/adapters/conn_pair.ts";
+import { checkTransport, type MakeTransportPair, transportCases } from "../../src/testing/mod.ts";
+
+const QUICK = { transferSize: 100_000, quiet: 10, timeout: 400 };
+
+/** A pair of which one end is broken in some way, from before its protocol is told of it. */
+function broken(breakIt: (transport: Transport, protocol: ProtocolLike) => void): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const [connA, connB] = connPair();
+    const { transport: b } = await createConnection(factoryB, { conn: connB });
+    const breakFirst = () => {
+      const protocol = factoryA() as ProtocolLike;
+      const connectionMade = protocol.connectionMade;
+      protocol.connectionMade = (transport) => {
+        breakIt(transport as Transport, protocol);
+        connectionMade.call(protocol, transport);
+      };
+      return protocol;
+    };
+    const { transport: a } = await createConnection(breakFirst, { conn: connA }).catch((error) => {
+      b.abort();
+      throw error;
+    });
+    return { a, b };
+  };
+}
+
+/** Changes what a callback does. */
+function wrap<K extends keyof ProtocolLike>(
+  protocol: ProtocolLike,
+  name: K,
+  around: (call: () => void) => void,
+): void {
+  const method = protocol[name] as (...args: unknown[]) => unknown;
+  if (method === undefined) return;
+  protocol[name] = ((...args: unknown[]) => {
+    let result: unknown;
+    around(() => result = method.apply(protocol, args));
+    return result;
+  }) as ProtocolLike[K];
+}
+
+/** What is wrong with a transport, and the case that finds it. */
+const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
+  ["loses its connection twice", "calls back in order", (_, protocol) =>
+    wrap(protocol, "connectionLost", (call) => {
+      call();
+      call();
+    })],
+  [
+    "never loses its connection",
+    "loses the connection when the peer aborts it",
+    (_, protocol) => wrap(protocol, "connectionLost", () => {}),
+  ],
+  [
+    "swallows the end",
+    "keeps the end from a protocol that is paused",
+    (_, protocol) => wrap(protocol, "eofReceived", () => {}),
+  ],
+  ["does not pause in connectionMade", "delivers nothing to a Protocol that pauses", (transport) => {
+    transport.pauseReading = () => {};
+  }],
+  ["does not pause", "delivers one piece at a time to a BufferedProtocol", (transport) => {
+    transport.pauseReading = () => {};
+  }],
+  ["does not like to be closed twice", "lets everything be called again", (transport) => {
+    const close = transport.close.bind(transport);
+    transport.close = () => {
+      if (transport.isClosing()) throw new Error("closed");
+      close();
+    };
+  }],
+  [
+    "survives a callback that throws",
+    "aborts, and reports, when a callback with bytes of a Protocol",
+    (_, protocol) =>
+      wrap(protocol, "dataReceived", (call) => {
+        try {
+          call();
+        } catch {
+          // Swallowed.
+        }
+      }),
+  ],
+  [
+    "never keeps the writing side open",
+    "keeps the writing side open",
+    (transport, protocol) =>
+      wrap(protocol, "eofReceived", (call) => {
+        call();
+        transport.close();
+      }),
+  ],
+  ["does not switch its protocol", "switches the protocol", (transport) => {
+    transport.setProtocol = () => {};
+  }],
+  ["accepts an empty buffer", "aborts, and reports, when getBuffer gives nothing", (_, protocol) => {
+    Object.assign(protocol, { getBuffer: () => new Uint8Array(10) });
+  }],
+  ["takes any limits", "has write buffer limits", (transport) => {
+    const set = transport.setWriteBufferLimits.bind(transport);
+    transport.setWriteBufferLimits = (limits) => {
+      try {
+        set(limits);
+      } catch {
+        // Swallowed.
+      }
+    };
+  }],
+  ["never pauses its writer", "pauses writing inside the write", (_, protocol) => {
+    wrap(protocol, "pauseWriting", () => {});
+    wrap(protocol, "resumeWriting", () => {});
+  }],
+  [
+    "pauses its writer late",
+    "pauses writing inside the write",
+    (_, protocol) => wrap(protocol, "pauseWriting", (call) => queueMicrotask(call)),
+  ],
+  ["keeps the memory of a write", "sends whole pieces in the order of the calls", (transport) => {
+    const write = transport.write.bind(transport);
+    transport.write = (data) => queueMicrotask(() => write(data));
+  }],
+  ["changes a byte now and then", "carries bytes both ways at once", (transport) => {
+    const write = transport.write.bind(transport);
+    let writes = 0;
+    transport.write = (data) =>
+      write(++writes % 2 === 0 && typeof data !== "string" ? data.map((byte) => byte ^ 1) : data);
+  }],
+  ["writes again to what it handed out", "never writes again to bytes", (_, protocol) => {
+    let last: Uint8Array | undefined;
+    const { dataReceived } = protocol;
+    protocol.dataReceived = (data) => {
+      last?.fill(0);
+      last = data;
+      dataReceived.call(protocol, data);
+    };
+  }],
+  ["is done with sendall too early", "uses the memory of sendall until it is done", (transport) => {
+    const { sendall } = transport;
+    transport.sendall = (data) => {
+      sendall.call(transport, data);
+      return Promise.resolve();
+    };
+  }],
+  ["holds back small writes", "sends a lone small write without another", (transport) => {
+    const write = transport.write.bind(transport);
+    const held: (Uint8Array | string)[] = [];
+    transport.write = (data) => {
+      held.push(data);
+      if (held.length > 1) held.splice(0).forEach((one) => write(one));
+    };
+  }],
+  ["writes numbers", "refuses data of a wrong type", (transport) => {
+    const write = transport.write.bind(transport);
+    transport.write = (data) => write(typeof data === "number" ? `${data}` : data);
+  }],
+  ["says nothing of dropped writes", "drops writes on a lost transport", (transport) => {
+    const write = transport.write.bind(transport);
+    transport.write = (data) => transport.isClosing() ? undefined : write(data);
+  }],
+  ["aborts when it is closed", "flushes before it closes", (transport) => {
+    transport.close = () => transport.abort();
+  }],
+  ["closes when it is aborted", "is aborted while it closes", (transport) => {
+    transport.abort = () => transport.close();
+  }],
+  ["closes when it ends writing", "flushes before it ends writing", (transport) => {
+    transport.writeEof = () => transport.close();
+  }],
+];
+
+for (const [what, name, breakIt] of mistakes) {
+  Deno.test(`transportCases() finds a transport that ${what}`, async () => {
+    const found = transportCases(broken(breakIt), QUICK).find((one) => one.name.startsWith(name))!;
+    await assertRejects(() => found.fn());
+    // And it is not the case that is broken.
+    await transportCases(broken(() => {}), { ...QUICK, timeout: 10_000 }).find((one) => one.name === found.name)!.fn();
+  });
+}
+
+Deno.test("transportCases() finds errors that are reported though nothing is wrong", async () => {
+  const noisy = broken((_, protocol) =>
+    wrap(protocol, "connectionLost", (call) => {
+      call();
+      throw new Error("noise");
+    })
+  );
+  const [first] = transportCases(noisy, QUICK);
+  await assertRejects(() => first!.fn(), Error, "noise");
+});
+
+Deno.test("transportCases() names each case differently, and covers the rules C1, C3 to C9, W1 to W9, M1 and M3", () => {
+  const cases = transportCases(broken(() => {}));
+  assertEquals(new Set(cases.map(({ name }) => name)).size, cases.length);
+  const wanted = ["C1", ..."3456789"].map((n) => n.padStart(2, "C"));
+  const rules = new Set(cases.map(({ rule }) => rule));
+  for (const rule of [...wanted, ...[..."123456789"].map((n) => `W${n}`), "M1", "M3"]) assert(rules.has(rule), rule);
+});
+
+Deno.test("checkTransport() has another case for a kind that cannot end writing alone", async () => {
+  const makePair: MakeTransportPair = async (factoryA, factoryB) => {
+    const [a, b] = connPair().map((conn) => ({
+      read: (p: Uint8Array) => conn.read(p),
+      write: (p: Uint8Array) => conn.write(p),
+      close: () => conn.close(),
+    }));
+    const { transport } = await createConnection(factoryB, { conn: b! });
+    const opened = await createConnection(factoryA, { conn: a! }).catch((error) => {
+      transport.abort();
+      throw error;
+    });
+    return { a: opened.transport, b: transport };
+  };
+  const report = await checkTransport(makePair, { ...QUICK, timeout: 10_000, halfClose: false });
+  assert(report.passed.includes("says that it cannot end writing, and refuses to [W9]"));
+  assert(report.notApplicable.length > 0);
+  assert(report.notApplicable.every(({ why }) => why === 'the kind is said to lack "halfClose"'));
+});

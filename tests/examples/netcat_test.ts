@@ -113,7 +113,6 @@ Deno.test({
     const stdout = openssl.stdout.getReader();
     assertEquals(new TextDecoder().decode((await stdout.read()).value), "from netcat");
     await stdout.cancel();
-    openssl.kill("SIGTERM");
     await stdin.close().catch(() => {});
     await openssl.status;
     await Deno.remove(dir, { recursive: true });

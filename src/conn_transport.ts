@@ -22,6 +22,7 @@ import type { ConnLike } from "./conn.ts";
 import { lostError } from "./errors.ts";
 import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
 import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
+import { LONGEST_TIMER } from "./pause.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
 import type {
   BaseProtocolLike,
@@ -214,7 +215,9 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#phase = "flushing";
     this.#reads.stop();
     const { shutdownTimeout } = this.#options;
-    if (shutdownTimeout !== undefined) this.#timer = setTimeout(() => this.#shutdownTimedOut(), shutdownTimeout);
+    if (shutdownTimeout !== undefined) {
+      this.#timer = setTimeout(() => this.#shutdownTimedOut(), Math.min(shutdownTimeout, LONGEST_TIMER));
+    }
     if (this.#writes.flushed) this.#part();
   }
 

@@ -2,13 +2,15 @@
  * The life of a protocol on a connection: the only place that calls its callbacks, and that routes what they throw.
  *
  * The order of callbacks (SPEC C1) is a table of states and events. A callback that the table does not have for the state
- * is not called: so nothing comes after `connectionLost`, whatever the rest of a transport does.
+ * is not called: so nothing comes after `connectionLost`, whatever the rest of a transport does. `flow` is
+ * `pauseWriting` and `resumeWriting`.
  *
  * ```
  * init --connectionMade--> made --eofReceived--> eof
- *                           |  ^                  |
- *                           +--+ data             |
- *                           +---connectionLost----+--> lost
+ *                          |  ^                  | ^
+ *              data, flow  +--+            flow  +-+
+ *                          |                     |
+ *                          +---connectionLost----+--> lost
  * ```
  *
  * A callback that throws is reported and is fatal to the connection (SPEC C6), but for those that only inform. One that
@@ -20,12 +22,12 @@ import type { ErrorContext } from "./exception_handler.ts";
 import type { BaseTransport, BufferedProtocolLike, ProtocolLike, StreamProtocolLike } from "./transports.ts";
 
 type State = "init" | "made" | "eof" | "lost";
-type Event = "connectionMade" | "data" | "eofReceived" | "connectionLost";
+type Event = "connectionMade" | "data" | "eofReceived" | "flow" | "connectionLost";
 
 const transitions: Record<State, Partial<Record<Event, State>>> = {
   init: { connectionMade: "made", connectionLost: "lost" },
-  made: { data: "made", eofReceived: "eof", connectionLost: "lost" },
-  eof: { connectionLost: "lost" },
+  made: { data: "made", eofReceived: "eof", flow: "made", connectionLost: "lost" },
+  eof: { flow: "eof", connectionLost: "lost" },
   lost: {},
 };
 
@@ -164,12 +166,12 @@ export class Lifecycle {
 
   /** Calls `pauseWriting`. */
   pauseWriting(): void {
-    this.#inform("pauseWriting", () => this.protocol.pauseWriting());
+    if (this.#enter("flow")) this.#inform("pauseWriting", () => this.protocol.pauseWriting());
   }
 
   /** Calls `resumeWriting`. */
   resumeWriting(): void {
-    this.#inform("resumeWriting", () => this.protocol.resumeWriting());
+    if (this.#enter("flow")) this.#inform("resumeWriting", () => this.protocol.resumeWriting());
   }
 
   /**

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { addressPairs, type DatagramAddress } from "./datagram_address.ts";
-import { SocketDatagramTransport } from "./datagram_transport.ts";
+import { addressPairs, type DatagramAddress } from "./datagram/address.ts";
+import { SocketDatagramTransport } from "./datagram/transport.ts";
 import { aBoolean, anObject, checkOptions } from "./options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "./transports.ts";
-import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
+import { type DatagramSocket, openUdpSocket } from "./datagram/udp_socket.ts";
 
 export type { DatagramAddress };
 

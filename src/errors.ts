@@ -36,6 +36,8 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
   readonly expected: number | null;
 
   /**
+   * Makes the error, with a message of its own.
+   *
    * @param partial The bytes that were there before the end
    * @param expected The number of bytes wanted, or `null` if not known
    */
@@ -74,6 +76,8 @@ export class LimitOverrunError extends Error {
   readonly consumed: number;
 
   /**
+   * Makes the error.
+   *
    * @param message What could not be done, and why
    * @param consumed The number of bytes before the separator, or before where it may be
    */
@@ -101,6 +105,11 @@ export function toNetError(thrown: unknown, doing: string): Error {
       },
     );
   }
+  if (thrown instanceof Deno.errors.UnexpectedEof && thrown.message.includes("close_notify")) {
+    return new Deno.errors.UnexpectedEof(`Cannot ${doing}: the peer closed the connection without ending TLS`, {
+      cause: thrown,
+    });
+  }
   const code = (thrown as { code?: unknown }).code;
   const make = typeof code === "string" && !isDenoError(thrown) ? byCode[code] : undefined;
   return make === undefined ? thrown : make(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
@@ -125,6 +134,7 @@ const byCode: Record<string, MakeError> = {
   EADDRINUSE: (m, o) => new Deno.errors.AddrInUse(m, o),
   EADDRNOTAVAIL: (m, o) => new Deno.errors.AddrNotAvailable(m, o),
   EBADF: (m, o) => new Deno.errors.ConnectionAborted(m, o),
+  ECANCELED: (m, o) => new Deno.errors.ConnectionAborted(m, o),
   ECONNABORTED: (m, o) => new Deno.errors.ConnectionAborted(m, o),
   ECONNREFUSED: (m, o) => new Deno.errors.ConnectionRefused(m, o),
   ECONNRESET: (m, o) => new Deno.errors.ConnectionReset(m, o),

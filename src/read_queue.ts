@@ -19,6 +19,9 @@ import type { ReadTransport } from "./transports.ts";
 /** How a queue governs its transport; see the head of this file. */
 export type ReadPolicy = "bounded" | "onDemand";
 
+/** What feeds a queue, and can be told not to. */
+export type Pausable = Pick<ReadTransport, "pauseReading" | "resumeReading">;
+
 /** One try at a read: the result, or `undefined` for "not yet". */
 export type Attempt<T> = () => T | undefined;
 
@@ -32,7 +35,7 @@ export class ReadQueue {
   ended = false;
   readonly #limit: number;
   #waiting: Waiting<unknown> | null = null;
-  #transport: ReadTransport | null = null;
+  #transport: Pausable | null = null;
   #transportPaused = false;
   #policy: ReadPolicy = "bounded";
 
@@ -59,7 +62,7 @@ export class ReadQueue {
    * @param transport The transport, not paused
    * @param policy How to govern it
    */
-  attach(transport: ReadTransport, policy: ReadPolicy): void {
+  attach(transport: Pausable, policy: ReadPolicy): void {
     this.#transport = transport;
     this.#transportPaused = false;
     this.#policy = policy;

@@ -91,6 +91,8 @@ export class Server implements AsyncDisposable {
   #keepsAlive = true;
 
   /**
+   * Made by {@linkcode createServer} and its kin only.
+   *
    * @param options What to serve, and where
    */
   constructor(options: ServerOptions) {

@@ -62,6 +62,9 @@ export async function startTlsUnlessBuffered(
   if (!isUpgradable(transport)) {
     throw new TypeError("Cannot start TLS: the transport is not one of a connection made by this package");
   }
+  if (serverSide !== undefined && typeof serverSide !== "boolean") {
+    throw new TypeError(`Cannot start TLS: serverSide must be a boolean, not "${serverSide}"`);
+  }
   const handshake = (serverSide ?? transport.serverSide)
     ? serverHandshake(options as TlsServerOptions)
     : clientHandshake(options, transport.hostname);

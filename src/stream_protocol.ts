@@ -55,6 +55,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   #block: Uint8Array | null = null;
 
   /**
+   * Makes the glue; to be handed to `createConnection` or `createServer`.
+   *
    * @param reader The reader to feed
    * @param clientConnected Called with reader and writer when the connection is made. When the promise it returns settles
    * the connection is closed; if it returns nothing the connection stays
@@ -68,6 +70,11 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     this.#options = options;
   }
 
+  /**
+   * Governs the reader's transport from now on, and calls the handler.
+   *
+   * @param transport The transport
+   */
   override connectionMade(transport: Transport): void {
     this.#queue.attach(transport, this.#options.readAhead ? "bounded" : "onDemand");
     if (this.#clientConnected !== undefined) {
@@ -75,6 +82,12 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     }
   }
 
+  /**
+   * Gives the memory of a waiting `readinto`, or else a block.
+   *
+   * @param sizeHint The size of the block, in bytes
+   * @returns The memory
+   */
   override getBuffer(sizeHint: number): Uint8Array {
     const { target } = this.#queue;
     if (target !== null) {
@@ -84,6 +97,11 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     return this.#block = takeBlock(sizeHint);
   }
 
+  /**
+   * Feeds the reader.
+   *
+   * @param n How many bytes came
+   */
   override bufferUpdated(n: number): void {
     const block = this.#block;
     if (block === null) {
@@ -95,19 +113,31 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     }
   }
 
+  /**
+   * Ends the reader's stream.
+   *
+   * @returns `true`: the writer stays usable
+   */
   override eofReceived(): boolean {
     this.#queue.end();
     return true;
   }
 
+  /** Makes `drain` wait. */
   override pauseWriting(): void {
     this.#gate.pause();
   }
 
+  /** Makes `drain` go on. */
   override resumeWriting(): void {
     this.#gate.resume();
   }
 
+  /**
+   * Ends the reader's stream, with the error if there is one, and everyone's wait.
+   *
+   * @param error Why, or `null`
+   */
   override connectionLost(error: Error | null): void {
     if (error === null) this.#queue.end();
     else this.#queue.fail(error);

@@ -48,6 +48,8 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
   #readable: ReadableStream<Uint8Array> | null = null;
 
   /**
+   * Makes a reader without anything that feeds it.
+   *
    * @param options
    * @param options.limit How long a line may be, and, twice over, how much is buffered ahead, in bytes; 65536 by default
    * @throws {TypeError} If the limit is not a number

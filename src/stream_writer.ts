@@ -46,6 +46,8 @@ export class StreamWriter implements AsyncDisposable {
   #writable: WritableStream<Uint8Array> | null = null;
 
   /**
+   * Makes a writer on a transport, whose protocol knows when writing is paused.
+   *
    * @param transport Where to write
    * @param protocol The protocol of the transport, which knows when writing is paused
    * @param reader The reader of the same connection, whose error `drain` throws; `null` if there is none

@@ -18,30 +18,42 @@
 export const FLOORS: string[][] = [
   // Shapes and pure parts.
   [
-    "src/errors.ts",
     "src/conn.ts",
     "src/transports.ts",
+    "src/errors.ts",
+    "src/explained.ts",
+    "src/exception_handler.ts",
+    "src/options.ts",
+    "src/abortable.ts",
+    "src/pause.ts",
     "src/memory.ts",
     "src/byte_buffer.ts",
     "src/separators.ts",
-    "src/read_queue.ts",
     "src/water_marks.ts",
   ],
-  // What a protocol may count on, and connections of every kind.
-  ["src/protocols.ts", "src/exception_handler.ts", "src/lifecycle.ts", "src/drain_gate.ts", "src/adapters/"],
-  // Streams: below the transports, because they know nothing but their shapes.
-  ["src/stream_reader.ts", "src/stream_writer.ts", "src/stream_protocol.ts"],
-  // The halves of a connection.
-  ["src/read_pump.ts", "src/write_pump.ts", "src/udp_refusals.ts", "src/udp_socket.ts"],
-  // Transports.
-  ["src/conn_transport.ts", "src/datagram.ts", "src/pipes.ts", "src/sock.ts"],
-  ["src/tls.ts", "src/subprocess.ts"],
-  // Opening and serving.
-  ["src/connect.ts", "src/server.ts"],
+  // What the parts of a connection are made of, and conns of every kind.
+  [
+    "src/protocols.ts",
+    "src/lifecycle.ts",
+    "src/read_queue.ts",
+    "src/drain_gate.ts",
+    "src/send_file.ts",
+    "src/adapters/",
+  ],
+  // The halves of a connection, and what comes before one.
+  ["src/stream_reader.ts", "src/read_pump.ts", "src/write_pump.ts", "src/dial.ts", "src/unix_listener.ts", "src/tls/"],
+  // Transports, and TLS between conn and transport.
+  ["src/conn_transport.ts", "src/datagram/", "src/datagram.ts", "src/pipes.ts", "src/tls.ts"],
+  // What is made of them.
+  ["src/start_tls.ts", "src/subprocess.ts", "src/sock/", "src/sock.ts"],
+  // Opening and serving, for protocols.
+  ["src/connect.ts", "src/server.ts", "src/create_server.ts"],
+  // Streams: they know the shape of a transport, and how to go over to TLS.
+  ["src/stream_writer.ts", "src/stream_protocol.ts"],
   // Where streams meet transports.
   ["src/open_connection.ts", "src/start_server.ts", "src/subprocess_streams.ts"],
   // What users import.
-  ["mod.ts", "src/framing/", "src/testing/"],
+  ["mod.ts", "src/testing/"],
 ];
 
 interface Import {

@@ -64,9 +64,9 @@ export interface CaseParts<T> {
   release: (opened: T) => Promise<void>;
 }
 
-/** Why a case does not apply that needs a capability. */
-export function lacking(capability: string): string {
-  return `the kind is said to lack "${capability}"`;
+/** Why a case does not apply that needs one of some capabilities. */
+export function lacking(...capabilities: string[]): string {
+  return `the kind is said to lack "${capabilities.join('" and "')}"`;
 }
 
 /** Why a case does not apply that is about lacking a capability. */

@@ -32,7 +32,7 @@ export interface TransportCasesOptions extends ConformanceOptions, TransportCapa
  * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
  * @returns The cases
  *
- * @example With `deno test`
+ * @example With a test runner
  * ```ts
  * import { connPair, createConnection } from "@tideline/net";
  * import { type MakeTransportPair, transportCases } from "@tideline/net/testing";
@@ -43,12 +43,15 @@ export interface TransportCasesOptions extends ConformanceOptions, TransportCapa
  *   const { transport: a } = await createConnection(factoryA, { conn: connA });
  *   return { a, b };
  * };
- * for (const one of transportCases(makePair)) Deno.test({ ...one, name: `over memory ${one.name}` });
+ * for (const { name, ignore, fn } of transportCases(makePair, { transferSize: 10_000 })) {
+ *   // In a test file: Deno.test({ name: `over memory ${name}`, ignore, fn });
+ *   if (!ignore) await fn();
+ * }
  * ```
  */
 export function transportCases(makePair: MakeTransportPair, options: TransportCasesOptions = {}): ConformanceCase[] {
-  const { halfClose = true, survivesUnread = true } = options;
-  const settings = { ...settingsOf(options), halfClose, survivesUnread };
+  const { halfClose = true, survivesUnread = true, noticesAbort = true } = options;
+  const settings = { ...settingsOf(options), halfClose, survivesUnread, noticesAbort };
   return [...callbackCases, ...writingCases].map(({ what, rule, needs, lacks, run }) =>
     makeCase({
       what,
@@ -78,6 +81,7 @@ export function transportCases(makePair: MakeTransportPair, options: TransportCa
  * ```ts
  * import { connPair, createConnection } from "@tideline/net";
  * import { checkTransport } from "@tideline/net/testing";
+ * import { assertEquals } from "@std/assert";
  *
  * const report = await checkTransport(async (factoryA, factoryB) => {
  *   const [connA, connB] = connPair();
@@ -85,7 +89,8 @@ export function transportCases(makePair: MakeTransportPair, options: TransportCa
  *   const { transport: a } = await createConnection(factoryA, { conn: connA });
  *   return { a, b };
  * }, { transferSize: 100_000 });
- * console.log(report.passed, report.notApplicable);
+ * // It can end writing, so the case about those that cannot does not apply.
+ * assertEquals(report.notApplicable.length, 1);
  * ```
  */
 export function checkTransport(

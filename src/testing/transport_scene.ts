@@ -36,6 +36,8 @@ export interface TransportCapabilities {
    * connection and destroys it. Default: `true`.
    */
   survivesUnread?: boolean;
+  /** The peer of a transport that is aborted with bytes unsent loses its connection. Default: `true`. */
+  noticesAbort?: boolean;
 }
 
 /** A case of the suite, before it is asked of a kind. */

@@ -1,9 +1,9 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
-import { SocketDatagramTransport } from "../../src/datagram_transport.ts";
+import { SocketDatagramTransport } from "../../src/datagram/transport.ts";
 import { type ErrorContext, setExceptionHandler } from "../../src/exception_handler.ts";
 import { DatagramProtocol } from "../../src/protocols.ts";
 import type { DatagramTransport } from "../../src/transports.ts";
-import type { DatagramReceiver, DatagramSocket } from "../../src/udp_socket.ts";
+import type { DatagramReceiver, DatagramSocket } from "../../src/datagram/udp_socket.ts";
 
 const local: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: 1000 };
 const peer: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: 2000 };

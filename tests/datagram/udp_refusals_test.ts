@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { createSocket, type Socket } from "node:dgram";
-import { watchRefusals } from "../../src/udp_refusals.ts";
+import { watchRefusals } from "../../src/datagram/udp_refusals.ts";
 
 function bound(): Promise<Socket> {
   const socket = createSocket("udp4");

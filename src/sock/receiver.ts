@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
-import { toNetError } from "./errors.ts";
-import { copyOf, giveBlock, takeBlock } from "./memory.ts";
+import type { ConnLike } from "../conn.ts";
+import { toNetError } from "../errors.ts";
+import { copyOf, giveBlock, takeBlock } from "../memory.ts";
 import { OneAtATime } from "./one_at_a_time.ts";
-import { throwIfAborted } from "./options.ts";
+import { throwIfAborted } from "../options.ts";
 
 /** The most that is read at once into memory of ours, in bytes; so it is also the most that is kept. */
 export const MOST_RECEIVED = 262144;

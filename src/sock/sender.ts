@@ -9,11 +9,11 @@
  *
  * @module
  */
-import { abortable } from "./abortable.ts";
-import type { ConnLike } from "./conn.ts";
-import { toNetError } from "./errors.ts";
-import { giveBlock, takeBlock } from "./memory.ts";
-import { throwIfAborted } from "./options.ts";
+import { abortable } from "../abortable.ts";
+import type { ConnLike } from "../conn.ts";
+import { toNetError } from "../errors.ts";
+import { giveBlock, takeBlock } from "../memory.ts";
+import { throwIfAborted } from "../options.ts";
 
 /** How much is copied at a time, in bytes. */
 const PIECE = 65536;

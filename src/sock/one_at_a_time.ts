@@ -12,8 +12,8 @@
  *
  * @module
  */
-import { abortable } from "./abortable.ts";
-import { throwIfAborted } from "./options.ts";
+import { abortable } from "../abortable.ts";
+import { throwIfAborted } from "../options.ts";
 
 /** The operations of one kind on one thing. */
 export class OneAtATime<T> {

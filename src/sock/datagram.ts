@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { type DatagramEndpointOptions, openDatagramSocket } from "./datagram.ts";
-import { targetOf } from "./datagram_address.ts";
-import type { DatagramSocket } from "./udp_socket.ts";
+import { type DatagramEndpointOptions, openDatagramSocket } from "../datagram.ts";
+import { targetOf } from "../datagram/address.ts";
+import type { DatagramSocket } from "../datagram/udp_socket.ts";
 
 /** What `sockRecvfrom` and `sockSendto` need of a datagram socket. Every `Deno.DatagramConn` has this shape. */
 export interface DatagramConnLike {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { RemoteInfo, Socket } from "node:dgram";
-import { toNetError } from "./errors.ts";
+import { toNetError } from "../errors.ts";
 import { type RefusalWatch, watchRefusals } from "./udp_refusals.ts";
 
 /** What a datagram transport needs of a socket. */

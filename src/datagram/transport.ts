@@ -13,17 +13,17 @@
  *
  * @module
  */
-import { callExceptionHandler } from "./exception_handler.ts";
+import { callExceptionHandler } from "../exception_handler.ts";
 import type {
   BaseProtocolLike,
   DatagramProtocolLike,
   DatagramTransport,
   ExtraInfo,
   WriteBufferLimits,
-} from "./transports.ts";
-import { targetOf } from "./datagram_address.ts";
+} from "../transports.ts";
+import { targetOf } from "./address.ts";
 import type { DatagramReceiver, DatagramSocket } from "./udp_socket.ts";
-import { WaterMarks } from "./water_marks.ts";
+import { WaterMarks } from "../water_marks.ts";
 
 type Phase = "init" | "open" | "closing" | "lost";
 

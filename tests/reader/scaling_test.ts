@@ -1,0 +1,144 @@
+/**
+ * Nothing is quadratic: the cost of a byte stays flat as lines, buffers and chunks grow. Only ratios are looked at, with
+ * wide margins: what is quadratic grows 16-fold in 16-fold the work, per byte.
+ */
+import { assert } from "@std/assert";
+import { ByteBuffer } from "../../src/byte_buffer.ts";
+import { StreamReader } from "../../src/stream_reader.ts";
+import { bytes } from "./kit.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const ROUNDS = 8;
+// Caches and fresh memory cost some of it; 16-fold work leaves this far below what a quadratic cost would be.
+const MOST = 8;
+
+/** Compares the cost of a unit in small work with that in work of 16 times the size; the best of several rounds counts. */
+async function staysFlat(small: number, work: (size: number) => Promise<void> | void): Promise<void> {
+  const large = 16 * small;
+  // The same amount of work in both, and once beforehand to be compiled.
+  const cost = async (size: number): Promise<number> => {
+    const before = performance.now();
+    for (let done = 0; done < large; done += size) await work(size);
+    return (performance.now() - before) / large;
+  };
+  await cost(small);
+  let [ofSmall, ofLarge] = [Infinity, Infinity];
+  for (let round = 0; round < ROUNDS; round++) {
+    ofSmall = Math.min(ofSmall, await cost(small));
+    ofLarge = Math.min(ofLarge, await cost(large));
+    if (ofLarge < MOST * ofSmall) return;
+  }
+  assert(false, `a unit costs ${(ofLarge / ofSmall).toFixed(1)} times as much in ${large} as in ${small}`);
+}
+
+const letterA = bytes("a");
+
+for (
+  const [name, read] of [
+    ["readline()", (reader: StreamReader) => reader.readline()],
+    ["readuntil() one separator", (reader: StreamReader) => reader.readuntil("\r\n")],
+    ["readuntil() several separators", (reader: StreamReader) => reader.readuntil(["\r\n", "END"])],
+    ["skipuntil()", (reader: StreamReader) => reader.skipuntil("\r\n")],
+  ] as [string, (reader: StreamReader) => Promise<unknown>][]
+) {
+  Deno.test(`StreamReader.${name} costs the same per byte in a line of 60 KiB as in one of 4, in pieces of 1 byte`, async () => {
+    await staysFlat(3.75 * KiB, async (size) => {
+      const reader = new StreamReader();
+      const line = read(reader);
+      for (let i = 0; i < size; i++) reader.feedData(letterA);
+      reader.feedData(bytes("\r\n"));
+      await line;
+    });
+  });
+}
+
+for (const piece of [1 * KiB, 64 * KiB]) {
+  Deno.test(`StreamReader.readexactly() costs the same per byte from 64 KiB to 16 MiB, in pieces of ${piece} bytes`, async () => {
+    const data = new Uint8Array(piece);
+    const work = async (size: number) => {
+      const reader = new StreamReader();
+      const read = reader.readexactly(size);
+      for (let fed = 0; fed < size; fed += piece) reader.feedData(data);
+      await read;
+    };
+    await staysFlat(64 * KiB, work);
+    await staysFlat(1 * MiB, work);
+  });
+}
+
+Deno.test("StreamReader.read() until the end costs the same per byte from 256 KiB to 4 MiB", async () => {
+  const data = new Uint8Array(4 * KiB);
+  await staysFlat(256 * KiB, async (size) => {
+    const reader = new StreamReader();
+    const read = reader.read();
+    for (let fed = 0; fed < size; fed += data.length) reader.feedData(data);
+    reader.feedEof();
+    await read;
+  });
+});
+
+for (const separator of ["aaaaaaaaaaaaaaab", ["aaaaaaaaaaaaaaab", "aaaab"], ["ab".repeat(20) + "c", "aaac"]]) {
+  Deno.test(`StreamReader.readuntil(${JSON.stringify(separator)}) costs the same per byte over a nasty text, whole or cut`, async () => {
+    for (const piece of [1, 1000, Infinity]) {
+      const unit = typeof separator === "string" || separator.includes("aaaab") ? "aaaa" : "abab";
+      const shortest = typeof separator === "string"
+        ? separator
+        : separator.toSorted((a, b) => a.length - b.length)[0]!;
+      const texts = new Map<number, Uint8Array>();
+      await staysFlat(8 * KiB, async (size) => {
+        let text = texts.get(size);
+        if (text === undefined) texts.set(size, text = bytes(unit.repeat(size / 4) + shortest));
+        const reader = new StreamReader({ limit: 2 * MiB });
+        const read = reader.readuntil(separator);
+        for (let at = 0; at < text.length; at += piece) reader.feedData(text.subarray(at, at + piece));
+        await read;
+      });
+    }
+  });
+}
+
+Deno.test("StreamReader.readuntil() with a long separator costs the same per byte as it gets longer", async () => {
+  await staysFlat(256, async (size) => {
+    const separator = "a".repeat(size) + "b";
+    const reader = new StreamReader();
+    reader.feedData(bytes("a".repeat(size) + separator));
+    await reader.readuntil(separator);
+  });
+});
+
+Deno.test("StreamReader.readuntil() with a separator that never comes costs the same per line, however much is buffered", async () => {
+  // A search for each separator in turn would look through all that is buffered, for each line.
+  for (const separators of [["\n", "never"], ["never", "\n"]]) {
+    await staysFlat(4 * KiB, async (size) => {
+      const line = bytes("some line\n");
+      const lines = size / 16;
+      const reader = new StreamReader();
+      const all = new Uint8Array(lines * line.length);
+      for (let i = 0; i < lines; i++) all.set(line, i * line.length);
+      reader.feedData(all);
+      for (let i = 0; i < lines; i++) await reader.readuntil(separators);
+    });
+  }
+});
+
+Deno.test("StreamReader.readline() costs the same per line, however many are buffered", async () => {
+  const line = bytes("some line\n");
+  await staysFlat(4 * KiB, async (size) => {
+    const reader = new StreamReader();
+    for (let i = 0; i < size / 8; i++) reader.feedData(line);
+    for (let i = 0; i < size / 8; i++) await reader.readline();
+  });
+});
+
+Deno.test("ByteBuffer costs the same per byte, however much lies in it while bytes come and go", () => {
+  const piece = new Uint8Array(100);
+  return staysFlat(16 * KiB, (size) => {
+    const buffer = new ByteBuffer();
+    for (let i = 0; i < size / 100; i++) buffer.append(piece);
+    for (let i = 0; i < size / 100; i++) {
+      buffer.append(piece);
+      buffer.take(100);
+    }
+  });
+});

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { createConnection } from "../../mod.ts";
 import { connPair } from "../../src/adapters/conn_pair.ts";
 import type { DatagramTransport, Transport } from "../../src/transports.ts";
@@ -68,10 +68,13 @@ Deno.test("RecordingProtocol.waitFor() finds what was and waits for what comes",
 Deno.test("RecordingProtocol.waitFor() fails when it waits in vain, or the order is violated", async () => {
   const lost = new RecordingProtocol();
   lost.connectionMade(transport);
+  for (let i = 0; i < 3; i++) lost.dataReceived(bytes(""));
   const waiting = assertRejects(() => lost.waitFor("eofReceived"), Error, "call 1 of eofReceived(): the connection is");
   const error = new Error("why");
   lost.connectionLost(error);
-  assertStrictEquals((await waiting).cause, error);
+  const { message, cause } = await waiting;
+  assertStrictEquals(cause, error);
+  assertStringIncludes(message, "calls: connectionMade, dataReceived (3 times), connectionLost");
   await assertRejects(() => lost.waitForBytes(1), Error, "Cannot wait for 1 bytes");
   assertEquals((await lost.waitFor("connectionLost")).error, error);
 
@@ -79,6 +82,20 @@ Deno.test("RecordingProtocol.waitFor() fails when it waits in vain, or the order
   const made = assertRejects(() => wrong.waitFor("connectionMade"), Error, "Cannot accept the order");
   wrong.eofReceived();
   await made;
+});
+
+Deno.test("RecordingProtocol calls onCall inside each callback, after it is recorded, and throws what that throws", () => {
+  const error = new Error("mine");
+  const seen: number[] = [];
+  const protocol: RecordingProtocol = new RecordingProtocol({
+    onCall: ({ name }) => {
+      seen.push(protocol.calls.length);
+      if (name === "dataReceived") throw error;
+    },
+  });
+  protocol.connectionMade(transport);
+  assertStrictEquals(assertThrows(() => protocol.dataReceived(bytes("a"))), error);
+  assertEquals(seen, [1, 2]);
 });
 
 Deno.test("RecordingProtocol joins a connection that is made", () => {

@@ -1,0 +1,209 @@
+/**
+ * Every kind of conn and of transport, held to the conformance suites of the test kit. A new kind is one line of a table.
+ */
+import {
+  type BaseProtocolLike,
+  type Connection,
+  createConnection,
+  createServer,
+  createUnixConnection,
+  createUnixServer,
+  type Server,
+  type Transport,
+} from "../mod.ts";
+import type { ConnLike } from "../src/conn.ts";
+import {
+  type ConformanceCase,
+  connCases,
+  type ConnCasesOptions,
+  faultyConn,
+  hookedConn,
+  lockstepConnPair,
+  type MakeTransportPair,
+  selfSignedCertificate,
+  type StreamProtocolFactory,
+  transportCases,
+  type TransportCasesOptions,
+} from "../src/testing/mod.ts";
+import { tlsConnectConn, type TlsServerOptions } from "../src/tls.ts";
+import { kinds as adapters } from "./adapters/conn_kinds.ts";
+import { ways } from "./tls/kit.ts";
+
+type MakeConns = () => Promise<[ConnLike, ConnLike]>;
+
+const { cert, key, caCert } = await selfSignedCertificate();
+const tls = { cert, key };
+// Asking for the client's certificate is what Deno's own TLS cannot do.
+const nodeTls: TlsServerOptions = { ...tls, clientAuth: "request", caCerts: [caCert] };
+const trusting = { serverName: "localhost", caCerts: [caCert] };
+const ADDRESS = { hostname: "127.0.0.1", port: 0 };
+
+const faults = { shortReads: true, shortWrites: true, delayTurns: 3 };
+const memory = adapters.find(({ name }) => name === "connPair")!;
+
+interface ConnKind {
+  name: string;
+  make: MakeConns;
+  conn: ConnCasesOptions;
+  /** What a transport over it lacks. `null`: it has a kind of its own. */
+  transport?: TransportCasesOptions | null;
+}
+
+const connKinds: ConnKind[] = [
+  ...adapters.map(({ name, pair, bound, busy, halfClose, failsWrites }) => ({
+    name,
+    make: pair,
+    conn: { bound, refusesOverlap: busy, halfClose, failsWrites },
+    // A `duplexPair` does not tell of the end if one of its sides is destroyed.
+    transport: { halfClose, noticesAbort: failsWrites },
+  })),
+  { name: "lockstepConnPair", make: () => Promise.resolve(lockstepConnPair()), conn: { bound: 0 } },
+  {
+    name: "hookedConn over connPair",
+    make: async () => {
+      const [a, b] = await memory.pair();
+      return [hookedConn(a, { beforeRead: () => Promise.resolve() }), hookedConn(b, {})];
+    },
+    conn: { bound: memory.bound },
+  },
+  ...adapters.filter(({ name }) => name === "connPair" || name === "TCP").map(({ name, pair, bound }) => ({
+    name: `faultyConn over ${name}`,
+    make: async (): Promise<[ConnLike, ConnLike]> => {
+      const [a, b] = await pair();
+      return [faultyConn(a, { ...faults, seed: 1 }), faultyConn(b, { ...faults, seed: 2 })];
+    },
+    conn: { bound },
+    transport: { survivesUnread: false },
+  })),
+  ...Object.entries(ways).map(([way, makeEnds]) => ({
+    name: `TLS, ${way}`,
+    make: async (): Promise<[ConnLike, ConnLike]> => {
+      const ends = await makeEnds(tls);
+      const [server, client] = await Promise.all([ends.accept(tls), tlsConnectConn(ends.client, trusting)]);
+      return [client.conn, server.conn];
+    },
+    // Closing a TLS conn without `closeWrite()` looks like somebody else's cut; a transport does not do so.
+    conn: { cleanClose: false, refusesOverlap: !way.includes("native") },
+    transport: null,
+  })),
+];
+
+/** Both ends over conns that are open already. */
+function over(makeConns: MakeConns): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const [connA, connB] = await makeConns();
+    const { transport: b } = await createConnection(factoryB, { conn: connB });
+    const { transport: a } = await createConnection(factoryA, { conn: connA }).catch((error) => {
+      b.abort();
+      throw error;
+    });
+    return { a, b };
+  };
+}
+
+/** One end of a client and one of a server. */
+function served(
+  serve: (factory: () => BaseProtocolLike) => Promise<Server>,
+  connect: (factory: StreamProtocolFactory, addr: Deno.Addr) => Promise<Connection<BaseProtocolLike>>,
+): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const made = Promise.withResolvers<Transport>();
+    const server = await serve(() => {
+      const protocol = factoryB();
+      const connectionMade = protocol.connectionMade;
+      protocol.connectionMade = (transport) => {
+        made.resolve(transport as Transport);
+        connectionMade.call(protocol, transport);
+      };
+      return protocol;
+    });
+    const close = async () => {
+      server.close();
+      server.abortClients();
+      await server.waitClosed();
+    };
+    try {
+      const { transport: a } = await connect(factoryA, server.addrs[0]!);
+      return { a, b: await made.promise, close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  };
+}
+
+function servedTcp(options: { tls?: TlsServerOptions } = {}): MakeTransportPair {
+  return served(
+    (factory) => createServer(factory, { ...ADDRESS, ...options }),
+    (factory, addr) => {
+      const { hostname, port } = addr as Deno.NetAddr;
+      return createConnection(factory, { hostname, port, ...options.tls && { tls: trusting } });
+    },
+  );
+}
+
+function servedUnix(options: { tls?: TlsServerOptions } = {}): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const dir = await Deno.makeTempDir();
+    const path = `${dir}/socket`;
+    const make = served(
+      (factory) => createUnixServer(factory, { path, ...options }),
+      (factory) => createUnixConnection(factory, { path, ...options.tls && { tls: trusting } }),
+    );
+    try {
+      return await make(factoryA, factoryB);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  };
+}
+
+/** The same pair, so that the questions are asked of the other end. */
+function turned(makePair: MakeTransportPair): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const pair = await makePair(factoryB, factoryA);
+    return { a: pair.b, b: pair.a, close: () => pair.close?.() };
+  };
+}
+
+const transportKinds: { name: string; make: MakeTransportPair; lacks?: TransportCasesOptions }[] = [
+  ...connKinds.filter(({ transport }) => transport !== null).map(({ name, make, transport }) => ({
+    name: `over ${name}`,
+    make: over(make),
+    lacks: transport ?? {},
+  })),
+  ...Object.entries({
+    "TCP": servedTcp(),
+    "Unix": servedUnix(),
+    "TLS by Deno": servedTcp({ tls }),
+    "TLS by node:tls": servedTcp({ tls: nodeTls }),
+    "TLS over Unix": servedUnix({ tls }),
+  }).flatMap(([name, make]) => [
+    { name: `${name}, the client`, make },
+    { name: `${name}, the server`, make: turned(make) },
+  ]),
+];
+
+function register(name: string, cases: ConformanceCase[]): void {
+  for (const one of cases) {
+    // A kind that has a capability needs no excuse for skipping what is about lacking it.
+    if (one.notApplicable?.includes("lack")) console.warn(`${name} ${one.name}: skipped: ${one.notApplicable}`);
+    Deno.test({ ...one, name: `${name} ${one.name}` });
+  }
+}
+
+// The whole 8 MiB where chance plays the greatest part; elsewhere what takes no time.
+const SIZE = 1 << 20;
+const transferSize = (name: string): number => name.includes("TCP") && !name.includes("faulty") ? 8 * SIZE : SIZE;
+
+for (const { name, make, conn } of connKinds) {
+  const makePair = async () => {
+    const [a, b] = await make();
+    return { a, b };
+  };
+  register(`conn (${name})`, connCases(makePair, { transferSize: transferSize(name), ...conn }));
+}
+
+for (const { name, make, lacks } of transportKinds) {
+  register(`transport (${name})`, transportCases(make, { transferSize: transferSize(name), ...lacks }));
+}

@@ -249,13 +249,11 @@ async function secured(
   signal: AbortSignal | undefined,
 ): Promise<{ conn: ConnLike; around: ConnTransportOptions }> {
   const isPlain = tls === undefined || tls === false;
-  if (isPlain && !("handshake" in plain)) return { conn: plain, around: {} };
+  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname } };
   const options = typeof tls === "object" ? tls : {};
   const { conn, info } = isPlain
     ? await tlsAcceptNative(plain as Deno.TlsConn, options, { signal })
     : await tlsConnectConn(plain, { ...options, hostname }, { signal });
-  return {
-    conn,
-    around: { extra: { tls: info }, shutdownTimeout: options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT },
-  };
+  const shutdownTimeout = options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT;
+  return { conn, around: { hostname, extra: { tls: info }, shutdownTimeout } };
 }

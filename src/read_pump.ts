@@ -196,6 +196,7 @@ export class ReadPump {
       case "keeping": {
         const memory = this.#memory;
         this.#state = "detached";
+        this.#block = NO_MEMORY; // Never lent again, as nobody knows until when it is being filled.
         return new Promise<number | null>((resolve) => this.#settled = resolve)
           .then((n) => n === null ? null : memory.slice(0, n));
       }
@@ -283,6 +284,7 @@ export class ReadPump {
     if (fit < n) {
       // The rest is kept, and due unless the callback pauses.
       this.#memory = this.#memory.subarray(fit);
+      this.#giver = null; // Whose memory this is no longer the start of.
       this.#kept = n - fit;
       this.#state = "due";
       queueMicrotask(this.#deliverKept);

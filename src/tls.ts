@@ -15,12 +15,7 @@ import type { ConnLike } from "./conn.ts";
 import { closeQuietly, handshakeError, type SecureConn } from "./tls/handshake.ts";
 import { handshakeNative, isNativeTcpConn, startTlsNative } from "./tls/native.ts";
 import { acceptNode, connectNode } from "./tls/node.ts";
-import {
-  DEFAULT_HANDSHAKE_TIMEOUT,
-  type TlsClientOptions,
-  type TlsCommonOptions,
-  type TlsServerOptions,
-} from "./tls/options.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./tls/options.ts";
 
 export type { SecureConn } from "./tls/handshake.ts";
 export { listenTlsNative } from "./tls/native.ts";
@@ -113,7 +108,7 @@ export function tlsAcceptConn(
  */
 export function tlsAcceptNative(
   conn: Deno.TlsConn,
-  options: Pick<TlsCommonOptions, "handshakeTimeout">,
+  options: TlsClientOptions | TlsServerOptions,
   { signal }: Pick<HandshakeOptions, "signal"> = {},
 ): Promise<SecureConn> {
   return handshakeNative(conn, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal });

@@ -134,7 +134,7 @@ export function socketPath(): string {
 
 /** How many descriptors this process has open. */
 export function openDescriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
+  return [...Deno.readDirSync("/dev/fd")].length;
 }
 
 /** Text of bytes. */

@@ -50,7 +50,7 @@ Deno.test("giveBlock() keeps a bounded number of blocks, and only of the sizes i
   const known = new Set(blocks);
   let kept = 0;
   for (let block = takeBlock(size); known.has(block); block = takeBlock(size)) kept++;
-  assert(kept > 0 && kept * size <= 1 << 20, `${kept} blocks`);
+  assert(kept > 0 && kept * size <= 8 << 20, `${kept} blocks`);
   const foreign = new Uint8Array(size - 1);
   giveBlock(foreign);
   assert(takeBlock(size - 1) !== foreign);

@@ -24,14 +24,8 @@ import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts"
 import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { LONGEST_TIMER } from "./pause.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
-import type {
-  BaseProtocolLike,
-  ExtraInfo,
-  StreamProtocolLike,
-  TlsInfo,
-  Transport,
-  WriteBufferLimits,
-} from "./transports.ts";
+import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./transports.ts";
+import { connAfterRead, Upgrade, type Upgraded } from "./upgrade.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
 type Phase = "open" | "upgrading" | "flushing" | "parting" | "lost";
@@ -50,14 +44,6 @@ export interface ConnTransportOptions {
   report?: (context: ErrorContext) => void;
   /** Called after `connectionLost`. */
   onLost?: () => void;
-}
-
-/** What an upgrade makes of a conn. */
-export interface Upgraded {
-  /** The conn to go on with. */
-  conn: ConnLike;
-  /** What there is to tell of it. */
-  info: TlsInfo;
 }
 
 /** A transport over a conn. */
@@ -157,16 +143,16 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   isReading(): boolean {
-    return this.#upgrade?.wasReading ?? (this.#phase === "open" && this.#reads.reading);
+    return this.#upgrade?.wantsToRead ?? (this.#phase === "open" && this.#reads.reading);
   }
 
   pauseReading(): void {
-    if (this.#upgrade !== null) this.#upgrade.wasReading = false;
+    if (this.#upgrade !== null) this.#upgrade.wantsToRead = false;
     else this.#reads.pause();
   }
 
   resumeReading(): void {
-    if (this.#upgrade !== null) this.#upgrade.wasReading = true;
+    if (this.#upgrade !== null) this.#upgrade.wantsToRead = true;
     else this.#reads.resume();
   }
 
@@ -325,7 +311,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   #goOnWith(conn: ConnLike, extra: Partial<ExtraInfo>, shutdownTimeout: number): void {
-    const { wasReading } = this.#upgrade!;
+    const { wantsToRead } = this.#upgrade!;
     this.#upgrade = null;
     this.#phase = "open";
     this.#conn = conn;
@@ -333,7 +319,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#options.shutdownTimeout = shutdownTimeout;
     this.#reads = new ReadPump(conn, this.#lifecycle, this);
     this.#writes = new WritePump(conn, this.#lifecycle, this, this.#writes.marks);
-    if (wasReading) this.#reads.start();
+    if (wantsToRead) this.#reads.start();
     else this.#reads.pause();
   }
 
@@ -351,58 +337,6 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
       this.#options.onLost?.();
     });
   }
-}
-
-/** An upgrade that is being made. */
-class Upgrade {
-  /** Resolves when what was written before is sent; rejects when the connection is lost before. */
-  readonly flushed: Promise<void>;
-  setFlushed!: () => void;
-  /** Whether the protocol wants to read when it is done. */
-  wasReading: boolean;
-  readonly #abort = new AbortController();
-
-  constructor(wasReading: boolean) {
-    this.wasReading = wasReading;
-    this.flushed = new Promise((resolve, reject) => {
-      this.setFlushed = resolve;
-      this.signal.addEventListener("abort", () => reject(this.signal.reason));
-    });
-    this.flushed.catch(() => {});
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  abort(error: Error): void {
-    this.#abort.abort(error);
-  }
-}
-
-/** A conn whose next bytes are those that a read under way brings. */
-function connAfterRead(conn: ConnLike, readUnderWay: Promise<Uint8Array | null>): ConnLike {
-  let rest: Uint8Array | null = null;
-  let settled = false;
-  return {
-    async read(p) {
-      if (!settled) {
-        rest = await readUnderWay;
-        settled = true;
-        if (rest === null) return null;
-      }
-      if (rest === null || rest.length === 0) return await conn.read(p);
-      const n = Math.min(p.length, rest.length);
-      p.set(rest.subarray(0, n));
-      rest = rest.subarray(n);
-      return n;
-    },
-    write: (p) => conn.write(p),
-    close: () => conn.close(),
-    ...(conn.closeWrite !== undefined && { closeWrite: () => conn.closeWrite!() }),
-    ...(conn.localAddr !== undefined && { localAddr: conn.localAddr }),
-    ...(conn.remoteAddr !== undefined && { remoteAddr: conn.remoteAddr }),
-  };
 }
 
 function closeQuietly(conn: ConnLike): void {

@@ -37,6 +37,7 @@ export const FLOORS: string[][] = [
     "src/lifecycle.ts",
     "src/read_queue.ts",
     "src/drain_gate.ts",
+    "src/upgrade.ts",
     "src/send_file.ts",
     "src/adapters/",
   ],

@@ -14,7 +14,8 @@ async function ends(program: string, expected: string): Promise<void> {
 }
 
 async function stays(program: string, expected = ""): Promise<void> {
-  const { code, stdout, stderr } = await runProgram(program, { timeout: STAYS });
+  // One that has something to say first is given the time to.
+  const { code, stdout, stderr } = await runProgram(program, { timeout: expected === "" ? STAYS : 3 * STAYS });
   assertEquals(stderr, "");
   assertEquals(stdout, expected);
   assertEquals(code, 137, "the process ended by itself");

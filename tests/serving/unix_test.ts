@@ -83,7 +83,7 @@ Deno.test("a live server's file is AddrInUse, and the server goes on [V8]", asyn
   const error = await assertRejects(() => createUnixServer(factory, { path }), Deno.errors.AddrInUse);
   assertEquals(error.message, `Cannot listen on "${path}": a live server is there`);
   // The server has closed what it was asked by.
-  await until(() => openDescriptors() === before);
+  await until(() => openDescriptors() <= before);
   assertEquals(names(directoryOf(path)), ["s"]);
   await assertEchoes(path);
 });
@@ -129,7 +129,7 @@ Deno.test("any other file is AddrInUse, and left alone [V8]", async () => {
   }
   assertEquals(names(directory), ["dangling", "file", "folder", "link"]);
   assertEquals(Deno.readTextFileSync(file), "precious");
-  assertEquals(openDescriptors(), before);
+  await until(() => openDescriptors() <= before);
 });
 
 Deno.test("a server unlinks its own file only: not the one that somebody put there since [V8]", async () => {
@@ -170,7 +170,7 @@ Deno.test("a directory that is not there is NotFound", async () => {
   const before = openDescriptors();
   const error = await assertRejects(() => createUnixServer(factory, { path }), Deno.errors.NotFound);
   assertStringIncludes(error.message, `Cannot listen on "${path}": `);
-  assertEquals(openDescriptors(), before);
+  await until(() => openDescriptors() <= before);
 });
 
 Deno.test("a path of the longest kind is served, with the shortest of names [V8]", async () => {
@@ -218,7 +218,7 @@ Deno.test("a signal that aborts while a Unix server is bound leaves no file [V5,
     assert(result === reason || result === "served and closed", `${result}`);
     assertEquals(names(directoryOf(path)), []);
   }
-  assertEquals(openDescriptors(), before);
+  await until(() => openDescriptors() <= before);
 });
 
 Deno.test("a Unix server that is not serving yet has its file already, and removes it too [V4, V8]", async () => {

@@ -230,3 +230,23 @@ Deno.test("a program that reads to the end of its input and answers ends by itse
   `,
     "4\n",
   ));
+
+Deno.test("with the flag it needs, reusePort lets two servers share a port, plain and over TLS [V2]", async () => {
+  const { code, stdout, stderr } = await runProgram(
+    `
+    import { createServer, Protocol } from "@tideline/net";
+    import { selfSignedCertificate } from "${new URL("../../src/testing/self_signed_certificate.ts", import.meta.url)}";
+    const { cert, key } = await selfSignedCertificate();
+    for (const tls of [undefined, { cert, key }]) {
+      const options = { hostname: "127.0.0.1", reusePort: true, backlog: 7, tls };
+      const first = await createServer(() => new Protocol(), options);
+      const { port } = first.addrs[0];
+      const second = await createServer(() => new Protocol(), { ...options, port });
+      console.log(second.addrs[0].port === port);
+      await Promise.all([first.shutdown(), second.shutdown()]);
+    }
+  `,
+    { permissions: ["-A", "--unstable-net"] },
+  );
+  assertEquals([code, stdout, stderr], [0, "true\ntrue\n", ""]);
+});

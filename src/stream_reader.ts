@@ -408,20 +408,9 @@ const NOTHING = new Uint8Array(0);
 const NEWLINE = 10;
 const newlines = new Separators("\n");
 
-// The usual separators are strings, the same ones again and again.
-const knownSeparators = new Map<string, Separators>();
-const MOST_KNOWN = 64;
-
 function separatorsOf(separator: Separator | readonly Separator[]): Separators | TypeError {
-  const known = typeof separator === "string" ? knownSeparators.get(separator) : undefined;
-  if (known !== undefined) return known;
   try {
-    const separators = new Separators(separator);
-    if (typeof separator === "string") {
-      if (knownSeparators.size >= MOST_KNOWN) knownSeparators.clear();
-      knownSeparators.set(separator, separators);
-    }
-    return separators;
+    return new Separators(separator);
   } catch (error) {
     return error as TypeError;
   }

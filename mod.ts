@@ -20,6 +20,7 @@ export { connectReadPipe, connectWritePipe } from "./src/pipes.ts";
 export type { ReadablePipe, ReadPipeConnection, WritablePipe, WritePipeConnection } from "./src/pipes.ts";
 export { BaseProtocol, BufferedProtocol, DatagramProtocol, Protocol, SubprocessProtocol } from "./src/protocols.ts";
 export type { Separator } from "./src/separators.ts";
+export type { SendFileOptions } from "./src/send_file.ts";
 export { Server } from "./src/server.ts";
 export { startServer, startUnixServer } from "./src/start_server.ts";
 export { type ClientConnected, StreamReaderProtocol, type StreamReaderProtocolOptions } from "./src/stream_protocol.ts";

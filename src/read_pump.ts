@@ -117,7 +117,7 @@ export class ReadPump {
     }
   }
 
-  /** Lets them come again, but never from inside this call. */
+  /** Lets them come again: what was kept in a moment, not from inside this call. */
   resume(): void {
     switch (this.#state) {
       case "paused":

@@ -26,9 +26,15 @@ export class WaterMarks {
    * Sets the marks: `high` alone sets low to a quarter of it, `low` alone sets high to four times it.
    *
    * @param limits The marks, in bytes; none restores the defaults
+   * @throws {TypeError} If one is not a number
    * @throws {RangeError} Unless high ≥ low ≥ 0
    */
   set({ high, low }: { high?: number; low?: number } = {}): void {
+    for (const [name, value] of Object.entries({ high, low })) {
+      if (value !== undefined && typeof value !== "number") {
+        throw new TypeError(`Cannot set the write buffer limits: ${name} must be a number, not "${value}"`);
+      }
+    }
     const newHigh = high ?? (low === undefined ? DEFAULT_HIGH : 4 * low);
     const newLow = low ?? Math.floor(newHigh / 4);
     // Written so that NaN is refused as well.

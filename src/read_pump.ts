@@ -198,7 +198,7 @@ export class ReadPump {
         this.#state = "detached";
         this.#block = NO_MEMORY; // Never lent again, as nobody knows until when it is being filled.
         return new Promise<number | null>((resolve) => this.#settled = resolve)
-          .then((n) => n === null ? null : memory.slice(0, n));
+          .then((n) => n === null ? null : new Uint8Array(memory.subarray(0, n)));
       }
       default:
         this.#end();

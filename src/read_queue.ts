@@ -150,12 +150,15 @@ export class ReadQueue {
   }
 
   /**
-   * Ends the read that waits because bytes were read into its {@linkcode target}.
+   * Ends the read that waits because bytes were read into its {@linkcode target}. If that read is over already, because the
+   * reader was failed or fed by somebody else, the bytes are kept.
    *
+   * @param target The memory, as it was given
    * @param n How many
    */
-  filledTarget(n: number): void {
-    const waiting = this.#waiting!;
+  filledTarget(target: Uint8Array, n: number): void {
+    const waiting = this.#waiting;
+    if (waiting === null || waiting.target !== target) return this.feed(target.subarray(0, n));
     this.#waiting = null;
     waiting.end(n);
     this.#govern();

@@ -51,8 +51,9 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   readonly #queue: ReadQueue;
   readonly #clientConnected: ClientConnected | undefined;
   readonly #options: StreamReaderProtocolOptions;
-  /** The block that is being read into; a `readinto` has memory of its own. */
+  /** What is being read into: a block, or the memory of a `readinto`. */
   #block: Uint8Array | null = null;
+  #target: Uint8Array | null = null;
 
   /**
    * Makes the glue; to be handed to `createConnection` or `createServer`.
@@ -89,12 +90,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @returns The memory
    */
   override getBuffer(sizeHint: number): Uint8Array {
-    const { target } = this.#queue;
-    if (target !== null) {
-      this.#block = null;
-      return target;
-    }
-    return this.#block = takeBlock(sizeHint);
+    this.#target = this.#queue.target;
+    return this.#target ?? (this.#block = takeBlock(sizeHint));
   }
 
   /**
@@ -103,10 +100,12 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @param n How many bytes came
    */
   override bufferUpdated(n: number): void {
-    const block = this.#block;
-    if (block === null) {
-      this.#queue.filledTarget(n);
+    const target = this.#target;
+    if (target !== null) {
+      this.#target = null;
+      this.#queue.filledTarget(target, n);
     } else {
+      const block = this.#block!;
       this.#block = null;
       this.#queue.feed(n === block.length ? block : block.subarray(0, n));
       giveBlock(block);

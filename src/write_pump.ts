@@ -212,7 +212,7 @@ class Chunk {
   }
 
   static copy(data: Uint8Array): Chunk {
-    if (data.length > LARGEST_CHUNK) return new Chunk(data.slice(), data.length, null);
+    if (data.length > LARGEST_CHUNK) return new Chunk(new Uint8Array(data), data.length, null);
     const block = takeBlock(data.length);
     block.set(data);
     return new Chunk(block, data.length, null);

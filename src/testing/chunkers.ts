@@ -54,7 +54,7 @@ export interface ChunkersOptions {
  */
 export function chunkers(options: ChunkersOptions = {}): Chunker[] {
   const { separator = "\n", sizes = [2, 3, 7, 64, 1000], seeds = [1, 2, 3] } = options;
-  const bytes = typeof separator === "string" ? new TextEncoder().encode(separator) : separator.slice();
+  const bytes = typeof separator === "string" ? new TextEncoder().encode(separator) : new Uint8Array(separator);
   if (bytes.length === 0) throw new TypeError("Cannot make chunkers: the separator is empty");
   const wrong = sizes.find((size) => !Number.isSafeInteger(size) || size < 1);
   if (wrong !== undefined) {
@@ -80,7 +80,9 @@ function chunker(name: string, cuts: (data: Uint8Array) => number[]): Chunker {
     name,
     chunk(data) {
       const ends = [...cuts(data), data.length];
-      return ends.map((end, i) => data.slice(ends[i - 1] ?? 0, end)).filter((piece) => piece.length > 0);
+      return ends.map((end, i) => new Uint8Array(data.subarray(ends[i - 1] ?? 0, end))).filter((piece) =>
+        piece.length > 0
+      );
     },
   };
 }

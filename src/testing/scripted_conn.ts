@@ -255,7 +255,7 @@ function toStep(step: ScriptStep): Step {
 }
 
 function toBytes(data: Uint8Array | string): Uint8Array {
-  return typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
+  return typeof data === "string" ? new TextEncoder().encode(data) : new Uint8Array(data);
 }
 
 function describe(step: Step): string {

@@ -97,7 +97,7 @@ export class NodeTlsConn implements ConnLike {
       if (outcome === result && !(result instanceof Error)) this.#attach(result);
       this.#wakeReader?.();
     });
-    if (prefix?.length) this.#wire.push(prefix.slice());
+    if (prefix?.length) this.#wire.push(new Uint8Array(prefix));
     while (outcome === undefined && this.#afterPlain === undefined) await this.#moreToRead();
     if (outcome instanceof Error) throw outcome;
     if (outcome === undefined) throw this.#afterPlain;

@@ -141,6 +141,32 @@ for (const kind of Object.keys(kinds)) {
     assertEquals(text(memory.subarray(0, 4)), "abcd");
   });
 
+  Deno.test(`StreamReader.readinto() over ${kind} that ends before its bytes come leaves them to the next read [R7, R8]`, async () => {
+    await using ends = await open(kind);
+    const { reader, writer, peer } = ends;
+    // As programs do to time out a read.
+    const failed = outcome(reader.readinto(new Uint8Array(10)));
+    reader.setException(new Deno.errors.TimedOut("too slow"));
+    assertEquals(await failed, "TimedOut: too slow");
+    await writeAll(peer, bytes("late"));
+    await until(() => reader.buffered > 0);
+    assertEquals(text(await reader.read(10)), "late");
+    assertEquals(writer.isClosing(), false);
+  });
+
+  Deno.test(`StreamReader.readinto() over ${kind} that was fed otherwise does not take the bytes of the next one`, async () => {
+    await using ends = await open(kind);
+    const { reader, peer } = ends;
+    const [first, second] = [new Uint8Array(10), new Uint8Array(10)];
+    const fed = reader.readinto(first);
+    reader.feedData(bytes("fed"));
+    assertEquals(await fed, 3);
+    const next = reader.readinto(second);
+    await writeAll(peer, bytes("late"));
+    assertEquals(await next, 4);
+    assertEquals(text(second.subarray(0, 4)), "late");
+  });
+
   Deno.test(`StreamReader reads nothing over ${kind} unless a read waits [R10]`, async () => {
     await using ends = await open(kind);
     const { reader, peer, reads } = ends;

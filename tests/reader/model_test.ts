@@ -211,7 +211,7 @@ async function run(one: Case): Promise<string | null> {
           const direct = data.subarray(0, target.length);
           target.set(direct);
           model.filled(direct);
-          queue.filledTarget(direct.length);
+          queue.filledTarget(target, direct.length);
           data = data.subarray(direct.length);
           await hops();
         }

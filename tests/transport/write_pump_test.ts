@@ -27,7 +27,7 @@ Deno.test("a lone small write is on its way in the same turn of the event loop [
   let turned = false;
   const timer = setTimeout(() => turned = true);
   transport.write("x");
-  for (let i = 0; i < 10; i++) await null;
+  for (let i = 0; i < 20; i++) await null;
   assertEquals([conn.writeCount, turned], [1, false]);
   clearTimeout(timer);
   transport.abort();
@@ -317,3 +317,19 @@ Deno.test("sizes around the blocks that writes are collected in come out whole [
     transport.abort();
   }
 });
+
+for (const size of [10, 70_000, 300_000]) {
+  Deno.test(`write() is done with a node Buffer of ${size} bytes when it returns, whose slice() is no copy [M2]`, async () => {
+    const { Buffer } = await import("node:buffer");
+    const { conn, transport } = await over();
+    transport.write("first");
+    await turn();
+    const data = Buffer.alloc(size, 1);
+    transport.write(data);
+    data.fill(2);
+    await conn.take();
+    while (conn.taken.length < 5 + size) await conn.take(10_000);
+    assert(conn.taken.slice(5).every((byte) => byte === 1));
+    transport.abort();
+  });
+}

@@ -81,7 +81,8 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
     isOver = true;
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
-    stop.abort();
+    // Not at once: a connect that has succeeded, of which the promise does not tell yet, would forget its connection.
+    setImmediate(() => stop.abort());
   };
   const abort = () => {
     end();

@@ -302,19 +302,15 @@ Deno.test("the connection that a signal finds made, but not yet told of, is clos
   await using server = await createServer(() => new EchoProtocol(), { hostname: "127.0.0.1", port: 0 });
   const port = portOf(server);
   const before = openDescriptors();
-  for (let i = 0; i < 100; i++) {
+  const connectAndAbort = async (turns: number) => {
     const controller = new AbortController();
-    // Both connections come in one batch of events; who is told of the first aborts the second before it is told.
-    const abort = Deno.connect({ port }).then((conn) => {
-      controller.abort();
-      conn.close();
-    });
-    const connecting = openConnection({ port, signal: controller.signal }).then(
-      ({ writer }) => writer.close(),
-      () => {},
-    );
-    await Promise.all([abort, connecting]);
-  }
+    const connecting = openConnection({ port, signal: controller.signal });
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+    controller.abort();
+    await connecting.then(({ writer }) => writer.close(), () => {});
+  };
+  // Some are made in the very turn in which they are aborted.
+  for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 24 }, (_, j) => connectAndAbort(j % 4)));
   await until(() => server.connections === 0);
   await until(() => openDescriptors() <= before);
 });

@@ -157,17 +157,14 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   write(data: Uint8Array | string): void {
-    const bytes = this.#checked(data, "write");
-    if (bytes.length === 0) return;
-    if (this.#phase === "open") this.#writes.write(bytes);
-    else this.#drop();
+    this.#write(this.#checked(data, "write"));
   }
 
   writelines(chunks: Iterable<Uint8Array | string>): void {
+    // All are checked before the first is written; they leave together, as writes of one turn do.
     const list = Array.from(chunks, (chunk) => this.#checked(chunk, "write")).filter((bytes) => bytes.length > 0);
-    if (list.length === 0) return;
-    if (this.#phase === "open") this.#writes.write(list.length === 1 ? list[0]! : concat(list));
-    else this.#drop();
+    if (this.#phase === "open") { for (const bytes of list) this.#write(bytes); }
+    else if (list.length > 0) this.#drop();
   }
 
   sendall(data: Uint8Array): Promise<void> {
@@ -276,6 +273,12 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     return bytes;
   }
 
+  #write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#phase === "open") this.#writes.write(bytes);
+    else this.#drop();
+  }
+
   /** Drops a write on a connection that is closing (SPEC W6). */
   #drop(): void {
     if (++this.#dropped < FIRST_WARNED_DROP) return;
@@ -352,13 +355,3 @@ const encoder = new TextEncoder();
 
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 const FIRST_WARNED_DROP = 5;
-
-function concat(list: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(list.reduce((total, bytes) => total + bytes.length, 0));
-  let offset = 0;
-  for (const bytes of list) {
-    all.set(bytes, offset);
-    offset += bytes.length;
-  }
-  return all;
-}

@@ -13,6 +13,20 @@
  * @module
  */
 
+/**
+ * The allocator of Linux (glibc) gives freed memory back to the system, and pays for it again page by page, until it has seen
+ * one large block freed: from then on it keeps up to twice as much. This is that block; its pages are never touched.
+ * 10 KiB echo by protocol went from 0.66 to 0.71 x raw.
+ */
+const RESERVE = 30 << 20;
+let reserved = false;
+
+function keepFreedMemory(): void {
+  if (reserved) return;
+  reserved = true;
+  new ArrayBuffer(RESERVE).transfer(0);
+}
+
 /** Cuts pieces from blocks. */
 class Cutter {
   readonly largestPiece: number;
@@ -46,6 +60,7 @@ const large = new Cutter(65536, 16384);
  */
 export function copyOf(bytes: Uint8Array, n: number): Uint8Array {
   // Where it is large, the constructor spares the zeroing. So does `slice`, but that of a node Buffer makes no copy.
+  if (n > small.largestPiece) keepFreedMemory();
   if (n > large.largestPiece) return new Uint8Array(bytes.subarray(0, n));
   const piece = allocate(n);
   piece.set(n === bytes.length ? bytes : bytes.subarray(0, n));

@@ -97,6 +97,8 @@ export async function acceptNode(
         // Judged below: node:tls would end the connection without a reason.
         requestCert: clientAuth !== "none",
         rejectUnauthorized: false,
+        // None of its own: it would hold a socket whose handshake failed for two minutes.
+        handshakeTimeout: -1,
         ...serverNames && {
           SNICallback: (name: string, callback: SniCallback) =>
             callback(null, createSecureContext({ ...client, ...identityFor(name, serverNames) ?? { cert, key } })),

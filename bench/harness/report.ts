@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bounds } from "../bounds.ts";
 import { type Bound, type Judgement, median, type Outcome, type RowResult, type Verdict } from "./model.ts";
 
 /** How it was measured, for the head of the page. */
@@ -67,9 +68,15 @@ export function page(results: readonly RowResult[], { present, absent, load, pin
       "",
       ...markdown(tableOf(result)),
       ...missing(result).map((line) => `\n${line}.`),
+      ...fallsShort(result) ? ["", bounds[result.row.id] ?? ""] : [],
     ]),
     "",
   ].join("\n");
+}
+
+/** Whether a floor or an aim was missed. */
+function fallsShort({ verdicts }: RowResult): boolean {
+  return verdicts.some(({ floor, aim }) => !floor.met || aim?.met === false);
 }
 
 /** A number with as many digits as make sense. */

@@ -9,6 +9,7 @@ import {
   pathOf,
   plainKinds,
   portOf,
+  tempDir,
   tlsKinds,
 } from "../serving/kit.ts";
 
@@ -91,13 +92,67 @@ export class Peer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#input.close().catch(() => {});
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It was killed before.
-    }
+    kill(this.#child);
     await this.#child.status;
     while (!(await this.#replies.read()).done);
+  }
+}
+
+/** A program that imports the package, in a process of its own, that tells of itself line by line. */
+export class Program implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+
+  /**
+   * @param source The program
+   * @param options `descriptors`: how many it may have open; what it prints of errors then counts as lines as well
+   */
+  constructor(source: string, { descriptors }: { descriptors?: number } = {}) {
+    const path = `${tempDir()}/program.ts`;
+    Deno.writeTextFileSync(path, source.replaceAll("@tideline/net", import.meta.resolve("../../mod.ts")));
+    const run = ["run", "-A", "--no-check", "--no-prompt", "--no-config", path];
+    const [command, args] = descriptors === undefined
+      ? [Deno.execPath(), run]
+      : ["sh", ["-c", `ulimit -n ${descriptors}; exec "$0" "$@" 2>&1`, Deno.execPath(), ...run]];
+    this.#child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", env: { NO_COLOR: "1" } }).spawn();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
+  }
+
+  /** The next line. */
+  async next(): Promise<string> {
+    const { value, done } = await this.#lines.read();
+    if (done) throw new Error("Cannot read on: the program has ended");
+    return value;
+  }
+
+  /** Ends its input, and tells how it ended. */
+  async end(): Promise<number> {
+    await this.#child.stdin.close();
+    return (await this.#child.status).code;
+  }
+
+  /** How it ended, if it did within a time in milliseconds; else `null`. */
+  async status(within: number): Promise<number | null> {
+    let timer;
+    const late = new Promise<null>((resolve) => timer = setTimeout(() => resolve(null), within));
+    const ended = await Promise.race([this.#child.status, late]);
+    clearTimeout(timer);
+    return ended?.code ?? null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.close().catch(() => {});
+    kill(this.#child);
+    await this.#child.status;
+    while (!(await this.#lines.read()).done);
+  }
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended.
   }
 }
 

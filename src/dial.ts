@@ -170,7 +170,12 @@ async function connectTo(hostname: string, options: DialOptions, signal: AbortSi
   const { port, localAddr, noDelay, keepAlive, happyEyeballsDelay = DEFAULT_DELAY } = options;
   if (localAddr === undefined) {
     const conn = await Deno.connect({ hostname, port, signal, autoSelectFamilyAttemptDelay: happyEyeballsDelay });
-    tuneConn("connect", conn, noDelay, keepAlive);
+    try {
+      tuneConn("connect", conn, noDelay, keepAlive);
+    } catch (error) {
+      conn.close();
+      throw error;
+    }
     return conn;
   }
   // Only node:net can bind the local end.

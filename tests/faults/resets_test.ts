@@ -10,7 +10,17 @@ import {
   type StreamWriter,
 } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { certificate, EchoProtocol, type Kind, pathOf, portOf, text, tlsKinds, until } from "../serving/kit.ts";
+import {
+  certificate,
+  EchoProtocol,
+  type Kind,
+  openDescriptors,
+  pathOf,
+  portOf,
+  text,
+  tlsKinds,
+  until,
+} from "../serving/kit.ts";
 import { ignore, MiB, Peer, realKinds, resettableKinds } from "./kit.ts";
 
 /** What a loss by the peer may be told as: which it is depends on what the system noticed first. */
@@ -255,6 +265,27 @@ Deno.test({ name: "TCP: reset by the server right after the connect: the first r
     await assertRejects(() => reader.read(1), Deno.errors.ConnectionReset);
     await assertRejects(() => writer.close(), Deno.errors.ConnectionReset);
   }
+});
+
+// Systems refuse socket options of a connection that is reset; Linux does not, so this one is made to.
+Deno.test("TCP: reset before the socket options are set: the connect rejects, and leaves no descriptor [V3]", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const connected = await Deno.connect({ port: listener.addr.port });
+  const prototype = Object.getPrototypeOf(connected);
+  const { setNoDelay } = prototype;
+  const accepted = [await listener.accept()];
+  prototype.setNoDelay = () => {
+    throw new TypeError("Invalid argument (os error 22)");
+  };
+  const before = openDescriptors();
+  try {
+    await assertRejects(() => openConnection({ port: listener.addr.port }), Error, "Invalid argument");
+    accepted.push(await listener.accept());
+    await until(() => openDescriptors() <= before + 1);
+  } finally {
+    prototype.setNoDelay = setNoDelay;
+  }
+  for (const conn of [connected, ...accepted]) conn.close();
 });
 
 Deno.test(

@@ -201,7 +201,10 @@ export class Server implements AsyncDisposable {
     for (const waiter of this.#waiters) waiter.ref();
   }
 
-  /** Lets the process end while the server listens. */
+  /**
+   * Lets the process end while the server listens. Deno's own TLS does not know of that (2.9): a server with `tls` keeps the
+   * process alive all the same, unless `noDelay: true` has it served by `node:tls`.
+   */
   unref(): void {
     this.#keepsAlive = false;
     for (const waiter of this.#waiters) waiter.unref();

@@ -10,6 +10,7 @@
  *   peer to acknowledge the one before, up to 45 ms on Linux; the first one if the server is the first to speak, because
  *   session tickets went before it. Clients are free of that if their option is set before TLS starts, and their
  *   handshakes 40 ms faster.
+ * - A listener keeps the process alive, `unref()` or not.
  * - It does not tell the protocol version, the cipher suite or the peer's certificate.
  *
  * @module

@@ -4,6 +4,7 @@
 import {
   type BaseProtocolLike,
   type Connection,
+  connFromStreams,
   createConnection,
   createServer,
   createUnixConnection,
@@ -202,6 +203,43 @@ for (const { name, make, conn } of connKinds) {
     return { a, b };
   };
   register(`conn (${name})`, connCases(makePair, { transferSize: transferSize(name), ...conn }));
+}
+
+/** Ends with a `cat` process in each direction between them, so that all bytes go through pipes of the system. */
+function pipes(): { a: ConnLike; b: ConnLike; close: () => Promise<void> } {
+  const cat = () => new Deno.Command("cat", { stdin: "piped", stdout: "piped" }).spawn();
+  const [there, back] = [cat(), cat()];
+  return {
+    a: connFromStreams({ readable: back.stdout, writable: there.stdin }),
+    b: connFromStreams({ readable: there.stdout, writable: back.stdin }),
+    async close() {
+      for (const process of [there, back]) {
+        try {
+          process.kill("SIGKILL");
+        } catch {
+          // It has ended by itself.
+        }
+        await process.status;
+      }
+    },
+  };
+}
+
+if (Deno.build.os === "windows") {
+  console.warn("Skipping the conformance of pipes: there is no cat");
+} else {
+  const bound = SIZE;
+  // Whether the reader has gone, a pipe tells only the process in between.
+  register(
+    "conn (pipes)",
+    connCases(() => Promise.resolve(pipes()), { transferSize: SIZE, bound, failsWrites: false }),
+  );
+  const make: MakeTransportPair = async (factoryA, factoryB) => {
+    const { a, b, close } = pipes();
+    const pair = await over(() => Promise.resolve([a, b]))(factoryA, factoryB);
+    return { ...pair, close };
+  };
+  register("transport (over pipes)", transportCases(make, { transferSize: SIZE, noticesAbort: false }));
 }
 
 for (const { name, make, lacks } of transportKinds) {

@@ -99,7 +99,7 @@ for (const kind of realKinds) {
   }
 
   Deno.test(`${kind.name}: drain() aborted at every point: what was written arrives, and the next drain() works [S2]`, async () => {
-    const data = pattern(8 * MiB);
+    const data = pattern(4 * MiB);
     const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
     await using server = await kind.startServer((...pair) => streams.resolve(pair));
     await using client = await kind.openConnection(server);

@@ -18,8 +18,7 @@ async function namesIn(folder: string): Promise<string[]> {
 Deno.test("README.md links only to what is there", async () => {
   const broken: string[] = [];
   for (const [, path = ""] of readme.matchAll(/\]\((?!https?:|#)([^)]+)\)/g)) {
-    // Measuring makes what is linked to in bench/.
-    if (!path.startsWith("bench/") && await textOf(path) === null) broken.push(path);
+    if (await textOf(path) === null) broken.push(path);
   }
   assertEquals(broken, []);
 });

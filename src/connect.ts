@@ -11,7 +11,7 @@ import {
   aDelay,
   anAddress,
   anObject,
-  aPort,
+  aPeerPort,
   aSignal,
   aString,
   aUnixPath,
@@ -184,7 +184,7 @@ const connCheck: Check = (value) => {
 
 const connectChecks: Record<string, Check> = {
   hostname: aString,
-  port: aPort,
+  port: aPeerPort,
   conn: connCheck,
   tls: tlsCheck,
   family: familyCheck,

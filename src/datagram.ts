@@ -5,7 +5,7 @@
  */
 import { addressPairs, type DatagramAddress } from "./datagram/address.ts";
 import { SocketDatagramTransport } from "./datagram/transport.ts";
-import { aBoolean, anObject, checkOptions } from "./options.ts";
+import { aBoolean, aFunction, anObject, checkOptions } from "./options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "./transports.ts";
 import { type DatagramSocket, openUdpSocket } from "./datagram/udp_socket.ts";
 
@@ -80,6 +80,7 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   protocolFactory: () => P,
   options: DatagramEndpointOptions,
 ): Promise<{ transport: DatagramTransport; protocol: P }> {
+  checkOptions(DOING, { protocolFactory: protocolFactory ?? null }, { protocolFactory: aFunction });
   const socket = await openDatagramSocket(options);
   let transport, protocol;
   try {
@@ -101,7 +102,7 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
  */
 export async function openDatagramSocket(options: DatagramEndpointOptions): Promise<DatagramSocket> {
   const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
-  checkOptions("create a datagram endpoint", options, check);
+  checkOptions(DOING, options, check);
   const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
   const errors: Error[] = [];
   for (const { local, remote } of await addressPairs(localAddr, remoteAddr)) {
@@ -111,7 +112,7 @@ export async function openDatagramSocket(options: DatagramEndpointOptions): Prom
       errors.push(error as Error);
     }
   }
-  throw errors.length === 1
-    ? errors[0]
-    : new AggregateError(errors, "Cannot create a datagram endpoint: no address works");
+  throw errors.length === 1 ? errors[0] : new AggregateError(errors, `Cannot ${DOING}: no address works`);
 }
+
+const DOING = "create a datagram endpoint";

@@ -110,6 +110,9 @@ export function toNetError(thrown: unknown, doing: string): Error {
       cause: thrown,
     });
   }
+  if (!isDenoError(thrown) && unknownHost.test(thrown.message)) {
+    return new Deno.errors.NotFound(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
+  }
   const code = (thrown as { code?: unknown }).code;
   const make = typeof code === "string" && !isDenoError(thrown) ? byCode[code] : undefined;
   return make === undefined ? thrown : make(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
@@ -146,6 +149,9 @@ const byCode: Record<string, MakeError> = {
   EPIPE: (m, o) => new Deno.errors.BrokenPipe(m, o),
   ETIMEDOUT: (m, o) => new Deno.errors.TimedOut(m, o),
 };
+
+// Of hosts that it does not find, or that are none, Deno tells by an Error without class and code.
+const unknownHost = /^(failed to lookup address information|invalid host )/;
 
 const denoErrorClasses = new Set<unknown>(Object.values(Deno.errors));
 

@@ -15,6 +15,8 @@ import { toNetError } from "./errors.ts";
 export function explained(thrown: unknown, doing: string): Error {
   const error = toNetError(thrown, doing);
   if (error.message.startsWith(`Cannot ${doing}: `)) return error;
-  const Class = Object.values(Deno.errors).find((one) => error.constructor === one) ?? Error;
+  const Class = classes.find((one) => error.constructor === one) ?? Error;
   return new Class(`Cannot ${doing}: ${error.message}`, { cause: error });
 }
+
+const classes = [...Object.values(Deno.errors), TypeError, RangeError];

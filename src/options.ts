@@ -69,6 +69,9 @@ export const aPort: Check = (value) => {
   return Number.isInteger(value) && value >= 0 && value <= 65535 ? null : { range: "must be from 0 to 65535" };
 };
 
+/** A port to connect to. */
+export const aPeerPort: Check = (value) => value === 0 ? { range: "must be from 1 to 65535" } : aPort(value);
+
 /** A whole number above 0. */
 export const aCount: Check = (value) => {
   if (typeof value !== "number") return "must be a number";
@@ -80,7 +83,9 @@ export const aCount: Check = (value) => {
 /** A number of bytes above 0. */
 export const aLimit: Check = (value) => {
   if (typeof value !== "number") return "must be a number";
-  return value > 0 ? null : { range: "must be above 0 bytes" };
+  return (Number.isInteger(value) || value === Infinity) && value > 0
+    ? null
+    : { range: "must be a whole number above 0 bytes" };
 };
 
 /** How many connections the system may keep waiting. */

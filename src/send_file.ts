@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { explained } from "./explained.ts";
 import { throwIfAborted } from "./options.ts";
 import { giveBlock, takeBlock } from "./memory.ts";
 
@@ -47,7 +48,9 @@ export async function sendFile(
   if (count !== undefined) checkSize(count, "count");
   throwIfAborted(signal);
   if (typeof file === "string") {
-    using opened = await Deno.open(file);
+    using opened = await Deno.open(file).catch((error) => {
+      throw explained(error, `send the file "${file}"`);
+    });
     return await sendPart(sink, opened, offset, count ?? Infinity, signal);
   }
   if (typeof file?.read !== "function" || typeof file.seek !== "function") {

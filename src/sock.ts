@@ -26,7 +26,7 @@ import type { ConnLike } from "./conn.ts";
 import { dial, dialUnix, tuneConn } from "./dial.ts";
 import { copyOf, giveBlock, takeBlock } from "./memory.ts";
 import { OneAtATime } from "./sock/one_at_a_time.ts";
-import { aBoolean, aPort, aSignal, aString, aUnixPath, checkOptions, throwIfAborted } from "./options.ts";
+import { aBoolean, aPeerPort, aSignal, aString, aUnixPath, checkOptions, throwIfAborted } from "./options.ts";
 import { sendFile, type SendFileOptions } from "./send_file.ts";
 import { SockAcceptor } from "./sock/acceptor.ts";
 import type { DatagramConnLike, DatagramSock } from "./sock/datagram.ts";
@@ -115,7 +115,7 @@ export async function sockConnect(
     throwIfAborted(options.signal);
     return await dialUnix(options.path, options.signal) as Deno.UnixConn;
   }
-  const checks = { transport: isTransport, hostname: aString, port: aPort, noDelay: aBoolean, signal: aSignal };
+  const checks = { transport: isTransport, hostname: aString, port: aPeerPort, noDelay: aBoolean, signal: aSignal };
   checkOptions("connect", options, checks);
   required("connect", "port", options.port);
   // Without an address to bind to, what it makes is Deno's own.

@@ -17,6 +17,7 @@
  * @module
  */
 import { callExceptionHandler } from "./exception_handler.ts";
+import { explained } from "./explained.ts";
 import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions, throwIfAborted } from "./options.ts";
 import { ReadPipeTransport, WritePipeTransport } from "./pipes.ts";
 import { Protocol } from "./protocols.ts";
@@ -109,10 +110,18 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   const { stdin = "piped", stdout = "piped", stderr = "piped", ...rest } = options;
   const stdio = { stdin, stdout, stderr };
   const protocol = checkedProtocol(protocolFactory());
-  const child = new Deno.Command(program, { args: [...args], ...stdio, ...rest }).spawn();
+  const child = spawn(program, { args: [...args], ...stdio, ...rest });
   const transport = new ChildTransport(child, stdio, protocol);
   await transport.start();
   return { transport, protocol };
+}
+
+function spawn(program: string | URL, options: Deno.CommandOptions): Deno.ChildProcess {
+  try {
+    return new Deno.Command(program, options).spawn();
+  } catch (error) {
+    throw explained(error, `start "${program}"`);
+  }
 }
 
 class ChildTransport implements SubprocessTransport, PipeOwner {

@@ -405,3 +405,13 @@ while True:
   await stdout.cancel();
   assertEquals((await python.status).success, true);
 });
+
+Deno.test("createDatagramEndpoint() refuses what is no factory, before anything is opened", async () => {
+  for (const factory of [undefined, null, {}, "factory"]) {
+    await assertRejects(
+      () => createDatagramEndpoint(factory as never, { localAddr: { hostname: "127.0.0.1" } }),
+      TypeError,
+      "Cannot create a datagram endpoint: protocolFactory must be a function",
+    );
+  }
+});

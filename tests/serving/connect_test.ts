@@ -439,3 +439,14 @@ Deno.test("openDescriptors() tells of what is open, so that the tests above can 
   await server.shutdown();
   await until(() => openDescriptors() <= before);
 });
+
+Deno.test("what is no host, or not known as one, is NotFound, for servers and for clients", async () => {
+  for (const hostname of ["a b", "::g", "999.1.1.1"]) {
+    for (
+      const open of [() => openConnection({ hostname, port: 1 }), () => startServer(() => {}, { hostname, port: 0 })]
+    ) {
+      const error = await assertRejects<Error>(open, Deno.errors.NotFound);
+      assertStringIncludes(error.message, `"${hostname}`);
+    }
+  }
+});

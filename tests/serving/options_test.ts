@@ -40,6 +40,7 @@ const badConnect: Bad[] = [
   ["a port that is NaN", { port: NaN }, RangeError, 'from 0 to 65535, not "NaN"'],
   ["a negative port", { port: -1 }, RangeError, 'from 0 to 65535, not "-1"'],
   ["a port too large", { port: 65536 }, RangeError, 'from 0 to 65535, not "65536"'],
+  ["a port that nobody listens on", { port: 0 }, RangeError, 'from 1 to 65535, not "0"'],
   ["a broken port", { port: 80.5 }, RangeError, 'from 0 to 65535, not "80.5"'],
   ["an empty hostname", { port: 1, hostname: "" }, TypeError, "hostname must be a non-empty string"],
   ["a hostname of another type", { port: 1, hostname: 127 }, TypeError, "hostname must be a non-empty string"],
@@ -76,9 +77,10 @@ const badConnect: Bad[] = [
 ];
 
 const badStreams: Bad[] = [
-  ["a limit of 0", { port: 1, limit: 0 }, RangeError, 'limit must be above 0 bytes, not "0"'],
-  ["a negative limit", { port: 1, limit: -1 }, RangeError, "limit must be above 0"],
-  ["a limit that is NaN", { port: 1, limit: NaN }, RangeError, "limit must be above 0"],
+  ["a limit of 0", { port: 1, limit: 0 }, RangeError, 'limit must be a whole number above 0 bytes, not "0"'],
+  ["a negative limit", { port: 1, limit: -1 }, RangeError, "limit must be a whole number above 0"],
+  ["a limit that is NaN", { port: 1, limit: NaN }, RangeError, "limit must be a whole number above 0"],
+  ["a broken limit", { port: 1, limit: 1.5 }, RangeError, 'limit must be a whole number above 0 bytes, not "1.5"'],
   ["a limit of text", { port: 1, limit: "1" }, TypeError, "limit must be a number"],
   ["readAhead of another type", { port: 1, readAhead: "yes" }, TypeError, "readAhead must be a boolean"],
 ];

@@ -409,3 +409,11 @@ test("SubprocessTransport.setProtocol() switches at any time [C8]", async () => 
   assertEquals(first.calls, ["made"]);
   assertEquals(second.text(1), "to the second\n");
 });
+
+Deno.test("subprocessExec() says what cannot be started", async () => {
+  await assertRejects(
+    () => subprocessExec(() => new Recorder(), "no-such-program", []),
+    Deno.errors.NotFound,
+    'Cannot start "no-such-program": ',
+  );
+});

@@ -144,6 +144,7 @@ const byCode: Record<string, MakeError> = {
   EHOSTUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
   ENETUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
   ENOENT: (m, o) => new Deno.errors.NotFound(m, o),
+  ENOTFOUND: (m, o) => new Deno.errors.NotFound(m, o),
   ENOTCONN: (m, o) => new Deno.errors.NotConnected(m, o),
   EPERM: (m, o) => new Deno.errors.PermissionDenied(m, o),
   EPIPE: (m, o) => new Deno.errors.BrokenPipe(m, o),

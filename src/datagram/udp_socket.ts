@@ -82,14 +82,14 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<Datagram
  *
  * @param host A name or an IP address
  * @returns The addresses, best first, at least one
- * @throws {Error} If the name is not known
+ * @throws {Deno.errors.NotFound} If the name is not known
  */
 export async function resolveHost(host: string): Promise<string[]> {
   const { lookup } = await import("node:dns/promises");
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch (error) {
-    throw new Error(`Cannot resolve "${host}": ${(error as Error).message}`, { cause: error });
+    throw toNetError(error, `resolve "${host}"`);
   }
 }
 

@@ -189,7 +189,11 @@ Deno.test("createDatagramEndpoint() resolves host names, for itself and in sendt
 
 Deno.test("createDatagramEndpoint() reports a name that is not known, to where it was used [D1]", async () => {
   const hostname = "no.such.host.invalid";
-  await assertRejects(() => open({ remoteAddr: { hostname, port: 1 } }), Error, `Cannot resolve "${hostname}"`);
+  await assertRejects(
+    () => open({ remoteAddr: { hostname, port: 1 } }),
+    Deno.errors.NotFound,
+    `Cannot resolve "${hostname}"`,
+  );
   await using inbox = await open({ localAddr: loopback });
   inbox.transport.sendto(bytes("x"), { transport: "udp", hostname, port: 1 });
   assertStringIncludes((await inbox.error()).message, `"${hostname}:1"`);

@@ -236,8 +236,12 @@ if (Deno.build.os === "windows") {
   );
   const make: MakeTransportPair = async (factoryA, factoryB) => {
     const { a, b, close } = pipes();
-    const pair = await over(() => Promise.resolve([a, b]))(factoryA, factoryB);
-    return { ...pair, close };
+    try {
+      return { ...await over(() => Promise.resolve([a, b]))(factoryA, factoryB), close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
   };
   register("transport (over pipes)", transportCases(make, { transferSize: SIZE, noticesAbort: false }));
 }

@@ -1,0 +1,105 @@
+/**
+ * The server whose costs are measured, in a process of its own: serves in every way, and tells what it uses when asked.
+ *
+ * @module
+ */
+import process from "node:process";
+import { setExceptionHandler, startServer, startUnixServer } from "../../mod.ts";
+import { selfSignedCertificate } from "../../src/testing/mod.ts";
+
+/** What this process uses. */
+export interface Usage {
+  /** Memory of the process, in bytes: also what the allocator keeps for later. */
+  rss: number;
+  /** Objects and buffers, in bytes; without what Deno itself holds for TLS and sockets. */
+  reachable: number;
+  /** Processor time since the start, in microseconds. */
+  cpu: number;
+  /** Open descriptors. */
+  descriptors: number;
+}
+
+/** Where the servers listen. */
+export interface Addresses {
+  /** The authority of their certificate. */
+  caCert: string;
+  /** The ports, by what is served there. */
+  ports: Record<string, number>;
+  /** The path of the Unix server. */
+  path: string;
+}
+
+type Handler = Parameters<typeof startServer>[0];
+
+/** Serves until stdin ends. */
+async function main(): Promise<void> {
+  setExceptionHandler(() => {});
+  const { cert, key, caCert } = await selfSignedCertificate();
+  const forever = new Promise<void>(() => {});
+  const here = { hostname: "127.0.0.1", port: 0, onError: () => {} };
+  const native = { ...here, tls: { cert, key } };
+  const byNode = { ...native, noDelay: true };
+
+  const servers = {
+    silent: await startServer(() => forever, here),
+    readAhead: await startServer(() => forever, { ...here, readAhead: true }),
+    lines: await startServer(echoLines, here),
+    linesOverTls: await startServer(echoLines, native),
+    linesOverTlsByNode: await startServer(echoLines, byNode),
+    sender: await startServer(sendForever, here),
+    senderOverTls: await startServer(sendForever, native),
+    senderOverTlsByNode: await startServer(sendForever, byNode),
+    sink: await startServer(readAll, here),
+    sinkOverTls: await startServer(readAll, native),
+    sinkOverTlsByNode: await startServer(readAll, byNode),
+    linesSink: await startServer(readLines, here),
+  };
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/socket`;
+  await startUnixServer(echoLines, { path });
+
+  const ports = Object.fromEntries(
+    Object.entries(servers).map(([name, { addrs }]) => [name, (addrs[0] as Deno.NetAddr).port]),
+  );
+  console.log(JSON.stringify({ caCert, ports, path } satisfies Addresses));
+  for await (const _asked of Deno.stdin.readable) console.log(JSON.stringify(await usage()));
+  await Deno.remove(directory, { recursive: true });
+  Deno.exit();
+}
+
+const echoLines: Handler = async (reader, writer) => {
+  for await (const line of reader) {
+    writer.write(line);
+    await writer.drain();
+  }
+};
+
+const sendForever: Handler = async (_reader, writer) => {
+  const block = new Uint8Array(65536);
+  for (;;) {
+    writer.write(block);
+    await writer.drain();
+  }
+};
+
+const readLines: Handler = async (reader) => {
+  for await (const _line of reader);
+};
+
+const readAll: Handler = async (reader) => {
+  while ((await reader.read(65536)).length > 0);
+};
+
+async function usage(): Promise<Usage> {
+  const { gc } = globalThis as { gc?: () => void };
+  for (let i = 0; i < 3; i++) {
+    gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed, external } = Deno.memoryUsage();
+  const descriptors = [...Deno.readDirSync("/proc/self/fd")].length;
+  return { rss, reachable: heapUsed + external, cpu: user + system, descriptors };
+}
+
+if (import.meta.main) await main();

@@ -39,6 +39,7 @@ export class WritePump {
   readonly #lifecycle: Lifecycle;
   readonly #owner: WritePumpOwner;
   #state: State = "open";
+  #ending = false;
   #size = 0;
   /** The chunk whose write is under way. */
   #current: Chunk | null = null;
@@ -64,9 +65,9 @@ export class WritePump {
     return this.#size;
   }
 
-  /** Whether {@linkcode end} was called. */
+  /** Whether {@linkcode end} was called, even if the pump was closed since. */
   get ending(): boolean {
-    return this.#state === "ending" || this.#state === "halfClosing" || this.#state === "ended";
+    return this.#ending;
   }
 
   /** Whether nothing is left to do: all bytes are taken, and an end that was asked for is done. */
@@ -105,6 +106,7 @@ export class WritePump {
   /** Ends the writing direction when everything is written. */
   end(): void {
     if (this.#state !== "open") return;
+    this.#ending = true;
     this.#state = "ending";
     if (this.#current === null) this.#next();
   }

@@ -257,6 +257,31 @@ Deno.test("a half-close that fails loses the connection with its error [W9]", as
   assertEquals(protocol.calls, ["lost: Socket is not connected"]);
 });
 
+for (const flushed of [false, true]) {
+  const when = flushed ? "after" : "before";
+  Deno.test(`a write after writeEof() throws although the connection was lost since, ${when} all was flushed [W5]`, async () => {
+    const { conn, transport, protocol } = await over();
+    transport.write("a");
+    transport.writeEof();
+    if (flushed) {
+      await conn.take();
+      conn.ends.shift()!.resolve();
+      await turn();
+    }
+    transport.abort();
+    for (let times = 1; times <= 2; times++) {
+      for (const data of ["x", ""]) {
+        assertThrows(() => transport.write(data), Error, "Cannot write: writeEof() was called before");
+        assertThrows(() => transport.writelines([data]), Error, "Cannot write: writeEof() was called before");
+        const sending = transport.sendall(new Uint8Array(data.length));
+        await assertRejects(() => sending, Error, "Cannot send: writeEof() was called before");
+      }
+      await turn();
+      assertEquals(protocol.calls, ["lost: null"]);
+    }
+  });
+}
+
 Deno.test("wrong types are a TypeError, in any state, and nothing of the call is written [W5]", async () => {
   const { conn, transport } = await over();
   const wrong = [null, undefined, 1, {}, [1], new ArrayBuffer(1), new Uint16Array(1), new DataView(new ArrayBuffer(1))];

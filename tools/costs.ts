@@ -91,6 +91,18 @@ function sends(server: string, bytes: Uint8Array): Client {
   };
 }
 
+/** Sends what is no hello, and waits until the server has ended the connection. */
+function spoils(server: string): Client {
+  return async ({ ports }) => {
+    const conn = await Deno.connect({ port: ports[server]! });
+    await conn.write(garbage);
+    const p = new Uint8Array(1024);
+    // Whether by an end or a reset.
+    while (await conn.read(p).catch(() => null) !== null);
+    return conn;
+  };
+}
+
 /** One client after the other. */
 function repeated(client: Client): Client {
   return async (addresses) => {
@@ -126,6 +138,7 @@ const states: [state: string, client: Client, connections?: number][] = [
   ["never reads what it is sent, `drain()` awaited", plain("sender"), HEAVY_CONNECTIONS],
   ["the same, TLS by Deno", secure("senderOverTls"), HEAVY_CONNECTIONS],
   ["the same, TLS by `node:tls`", secure("senderOverTlsByNode"), HEAVY_CONNECTIONS],
+  ["never reads, closed by its handler with 8 MiB unsent", plain("closer"), HEAVY_CONNECTIONS],
 ];
 
 /** What clients send that costs the server time, and how much of what that is. */
@@ -137,8 +150,8 @@ const labours: [what: string, unit: string, client: Client, amount: number][] = 
   ["a connection that is opened and closed, TCP", "µs each", repeated(plain("sink")), REPETITIONS],
   ["the same, TLS by Deno", "µs each", repeated(secure("sinkOverTls")), REPETITIONS],
   ["the same, TLS by `node:tls`", "µs each", repeated(secure("sinkOverTlsByNode")), REPETITIONS],
-  ["garbage for a handshake, by Deno", "µs each", repeated(plain("sinkOverTls", garbage)), REPETITIONS],
-  ["garbage for a handshake, by `node:tls`", "µs each", repeated(plain("sinkOverTlsByNode", garbage)), REPETITIONS],
+  ["garbage for a handshake, by Deno", "µs each", repeated(spoils("sinkOverTls")), REPETITIONS],
+  ["garbage for a handshake, by `node:tls`", "µs each", repeated(spoils("sinkOverTlsByNode")), REPETITIONS],
 ];
 
 console.log(

@@ -223,6 +223,10 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
 
   // What the lifecycle and the pumps call.
 
+  get readCount(): number {
+    return this.#reads.count;
+  }
+
   report(context: ErrorContext): void {
     if (this.#options.report === undefined) callExceptionHandler(context);
     else this.#options.report(context);

@@ -61,6 +61,7 @@ export class ReadPump {
   readonly #lifecycle: Lifecycle;
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
+  #count = 0;
   /** Which of the block sizes to read. */
   #step = 0;
   /** Where the read under way, or what was kept, lies: in our own block, or in memory that `#giver` gave. */
@@ -89,6 +90,11 @@ export class ReadPump {
   get reading(): boolean {
     const state = this.#state;
     return state === "init" || state === "reading" || state === "delivering" || state === "due";
+  }
+
+  /** How many reads brought something. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Whether the conn said that its stream has ended. */
@@ -128,7 +134,7 @@ export class ReadPump {
         break;
       case "kept":
         this.#state = "due";
-        queueMicrotask(this.#deliverKept);
+        queueMicrotask(() => this.#deliverKept());
         break;
     }
   }
@@ -229,6 +235,7 @@ export class ReadPump {
 
   readonly #onRead = (n: number | null): void => {
     if (n === null) this.#sawEnd = true;
+    else this.#count++;
     switch (this.#state) {
       case "reading":
         this.#adapt(n);
@@ -255,9 +262,9 @@ export class ReadPump {
     if (wanted) this.#owner.readingFailed(toNetError(thrown, "read"));
   };
 
-  readonly #deliverKept = (): void => {
+  #deliverKept(): void {
     if (this.#state === "due") this.#deliver(this.#kept);
-  };
+  }
 
   #deliver(n: number | null): void {
     if (n === null) {
@@ -287,7 +294,7 @@ export class ReadPump {
       this.#giver = null; // Whose memory this is no longer the start of.
       this.#kept = n - fit;
       this.#state = "due";
-      queueMicrotask(this.#deliverKept);
+      queueMicrotask(() => this.#deliverKept());
     }
     this.#lifecycle.bufferUpdated(fit);
   }

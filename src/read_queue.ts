@@ -34,7 +34,12 @@ export class ReadQueue {
   /** Whether the end of the stream was fed. */
   ended = false;
   readonly #limit: number;
-  #waiting: Waiting<unknown> | null = null;
+  /** The read that waits: its attempt, what settles its promise, the memory it offers, and what stops it from listening to a signal. */
+  #waiting: Attempt<unknown> | null = null;
+  #resolve: (result: unknown) => void = nobody;
+  #reject: (error: unknown) => void = nobody;
+  #target: Uint8Array | null = null;
+  #stopListening: (() => void) | null = null;
   #transport: Pausable | null = null;
   #transportPaused = false;
   #policy: ReadPolicy = "bounded";
@@ -53,7 +58,7 @@ export class ReadQueue {
 
   /** The memory of the read that waits, if bytes may be read right into it. */
   get target(): Uint8Array | null {
-    return this.#waiting === null ? null : this.#waiting.target;
+    return this.#waiting === null ? null : this.#target;
   }
 
   /**
@@ -94,14 +99,14 @@ export class ReadQueue {
     if (this.#waiting !== null) {
       return Promise.reject(new Deno.errors.Busy("Cannot read: another read is waiting on this reader"));
     }
-    const waiting = new Waiting(attempt, target);
-    this.#waiting = waiting as Waiting<unknown>;
-    if (signal !== undefined) {
-      // The transport is not paused here: what a read under way brings shall be fed, where it is safe from errors.
-      waiting.abortable(signal, () => this.#waiting = null);
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting = attempt;
+    this.#resolve = resolve as (result: unknown) => void;
+    this.#reject = reject;
+    this.#target = target;
+    if (signal !== undefined) this.#listenTo(signal);
     this.#govern();
-    return waiting.promise;
+    return promise;
   }
 
   /**
@@ -157,10 +162,9 @@ export class ReadQueue {
    * @param n How many
    */
   filledTarget(target: Uint8Array, n: number): void {
-    const waiting = this.#waiting;
-    if (waiting === null || waiting.target !== target) return this.feed(target.subarray(0, n));
-    this.#waiting = null;
-    waiting.end(n);
+    if (this.#waiting === null || this.#target !== target) return this.feed(target.subarray(0, n));
+    this.#stopWaiting();
+    this.#resolve(n);
     this.#govern();
   }
 
@@ -181,11 +185,40 @@ export class ReadQueue {
   }
 
   #tryAgain(): void {
-    const waiting = this.#waiting;
-    if (waiting === null) return;
+    const attempt = this.#waiting;
+    if (attempt === null) return;
     // Nobody waits while the attempt takes bytes out, so that this does not pass for a read that wants more.
     this.#waiting = null;
-    if (!waiting.tryAgain()) this.#waiting = waiting;
+    try {
+      const result = attempt();
+      if (result === undefined) {
+        this.#waiting = attempt;
+      } else {
+        this.#stopWaiting();
+        this.#resolve(result);
+      }
+    } catch (error) {
+      this.#stopWaiting();
+      this.#reject(error);
+    }
+  }
+
+  #listenTo(signal: AbortSignal): void {
+    const onAbort = () => {
+      // The transport is not paused here: what a read under way brings shall be fed, where it is safe from errors.
+      this.#stopWaiting();
+      this.#reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort);
+    this.#stopListening = () => signal.removeEventListener("abort", onAbort);
+  }
+
+  #stopWaiting(): void {
+    this.#waiting = this.#target = null;
+    if (this.#stopListening !== null) {
+      this.#stopListening();
+      this.#stopListening = null;
+    }
   }
 
   #govern(): void {
@@ -202,54 +235,4 @@ export class ReadQueue {
   }
 }
 
-/** A read that waits. */
-class Waiting<T> {
-  readonly promise: Promise<T>;
-  readonly target: Uint8Array | null;
-  readonly #attempt: Attempt<T>;
-  #resolve!: (result: T) => void;
-  #reject!: (error: unknown) => void;
-  #signal: AbortSignal | null = null;
-  #onAbort: (() => void) | null = null;
-
-  constructor(attempt: Attempt<T>, target: Uint8Array | null) {
-    this.#attempt = attempt;
-    this.target = target;
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
-
-  abortable(signal: AbortSignal, forget: () => void): void {
-    this.#signal = signal;
-    this.#onAbort = () => {
-      forget();
-      this.#unlisten();
-      this.#reject(signal.reason);
-    };
-    signal.addEventListener("abort", this.#onAbort);
-  }
-
-  /** Makes the attempt; tells whether the read is over. */
-  tryAgain(): boolean {
-    try {
-      const result = this.#attempt();
-      if (result === undefined) return false;
-      this.end(result);
-    } catch (error) {
-      this.#unlisten();
-      this.#reject(error);
-    }
-    return true;
-  }
-
-  end(result: T): void {
-    this.#unlisten();
-    this.#resolve(result);
-  }
-
-  #unlisten(): void {
-    if (this.#signal !== null) this.#signal.removeEventListener("abort", this.#onAbort!);
-  }
-}
+function nobody(): void {}

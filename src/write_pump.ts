@@ -8,7 +8,9 @@
  * A write that finds nothing under way is not begun at once either, but after a few hops of the microtask queue during
  * which nothing more was written: still in the same turn of the event loop (W4). For `Deno.Conn.write` makes its system call
  * before it returns, and settles within two hops: a loop of `readline`, `write` and `drain` over 16 lines that came together
- * would make 16 system calls. The hops cost 0.3 µs, less than the clock can tell in an echo of 1 KiB; the calls, 5 µs each. What is large enough leaves at once.
+ * would make 16 system calls, of 5 µs each. What is large enough leaves at once; and so does a write that will be alone, as
+ * far as one can tell: the first since something was read, if the time before there was but one. That spares an echo the
+ * hops, 0.25 µs: by protocol it went from 0.90 to 0.97 x raw with 1 KiB, from 0.63 to 0.72 with 10.
  *
  * Ending is a sequence of states: `open`, then `ending` (no more may be written, what was is flushed), then `halfClosing`
  * (the conn ends its writing direction), then `ended`; and from each of them `closed`.
@@ -25,6 +27,8 @@ type State = "open" | "ending" | "halfClosing" | "ended" | "closed";
 
 /** What a pump needs of the transport it belongs to. */
 export interface WritePumpOwner {
+  /** How many reads brought something so far. */
+  readonly readCount: number;
   /** Everything was written, and the direction ended if it was to end. */
   writingFlushed(): void;
   /** A write failed. */
@@ -46,6 +50,10 @@ export class WritePump {
   #queue: Chunk[] = [];
   /** How many more quiet hops to wait before the queue is begun; 0 if nobody waits. */
   #patience = 0;
+  /** The owner's read count when a write came last, how many came since then, and whether only one did the time before. */
+  #readCount = 0;
+  #writesSinceRead = 0;
+  #wasAlone = false;
 
   /**
    * @param conn What to write to
@@ -84,7 +92,11 @@ export class WritePump {
     this.#size += data.length;
     const queue = this.#queue;
     if (queue.length === 0 || !queue[queue.length - 1]!.append(data)) queue.push(Chunk.copy(data));
-    if (this.#current === null) this.#beginSoon();
+    const alone = this.#isAlone();
+    if (this.#current === null) {
+      if (alone || this.#size >= LARGE_ENOUGH) this.#next();
+      else this.#beginSoon();
+    }
     this.checkMarks();
   }
 
@@ -140,8 +152,18 @@ export class WritePump {
     }
   }
 
+  /** Takes note of a write, and tells whether it is likely to be the only one until something is read. */
+  #isAlone(): boolean {
+    const { readCount } = this.#owner;
+    if (readCount !== this.#readCount) {
+      this.#readCount = readCount;
+      this.#wasAlone = this.#writesSinceRead === 1;
+      this.#writesSinceRead = 0;
+    }
+    return ++this.#writesSinceRead === 1 && this.#wasAlone;
+  }
+
   #beginSoon(): void {
-    if (this.#size >= LARGE_ENOUGH) return this.#next();
     if (this.#patience === 0) queueMicrotask(this.#hop);
     this.#patience = QUIET_HOPS;
   }
@@ -186,17 +208,17 @@ export class WritePump {
       this.#start(chunk);
     } else if (this.#state === "ending") {
       this.#state = "halfClosing";
-      this.#conn.closeWrite!().then(this.#onHalfClosed, this.#onError);
+      this.#conn.closeWrite!().then(() => this.#halfClosed(), this.#onError);
     } else {
       this.#owner.writingFlushed();
     }
   }
 
-  readonly #onHalfClosed = (): void => {
+  #halfClosed(): void {
     if (this.#state !== "halfClosing") return;
     this.#state = "ended";
     this.#owner.writingFlushed();
-  };
+  }
 }
 
 /** Bytes that lie together, to be written in as few calls as the conn makes of them. */

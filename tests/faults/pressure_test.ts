@@ -126,6 +126,25 @@ for (const kind of realKinds) {
   });
 }
 
+for (const kind of realKinds.filter(({ tls }) => !tls)) {
+  Deno.test(`${kind.name}: a handler that ends with bytes that its peer never reads: only abort() ends the connection [S4, W7, W8]`, async () => {
+    let writer: StreamWriter | undefined;
+    await using server = await kind.startServer((_reader, w) => {
+      writer = w;
+      w.write(new Uint8Array(BEYOND_THE_SYSTEM));
+      return Promise.resolve();
+    });
+    const silent = await connectTo(server, kind);
+    await until(() => writer?.isClosing() === true);
+    await turns(50);
+    assertEquals(server.connections, 1);
+    assertGreater(writer!.transport.getWriteBufferSize(), 0);
+    writer!.abort();
+    await until(() => server.connections === 0);
+    silent.close();
+  });
+}
+
 Deno.test("a sender that never waits keeps in memory what it writes; getWriteBufferSize() tells how much", async () => {
   const kind = realKinds[0]!;
   let writer: StreamWriter | undefined;

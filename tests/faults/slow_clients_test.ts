@@ -1,8 +1,15 @@
 /** Many clients that do next to nothing, while one that means it is served. */
 import { assertEquals, assertInstanceOf, assertLess } from "@std/assert";
-import { createServer, openConnection, type Server, startServer } from "../../mod.ts";
+import {
+  createServer,
+  LimitOverrunError,
+  openConnection,
+  type Server,
+  startServer,
+  type StreamReader,
+} from "../../mod.ts";
 import { certificate, EchoProtocol, openDescriptors, portOf, text, until } from "../serving/kit.ts";
-import { MemoryWatch } from "./kit.ts";
+import { MemoryWatch, realKinds } from "./kit.ts";
 
 const SLOW = 500;
 const ROUNDS = 20;
@@ -73,6 +80,47 @@ Deno.test(`a server ends all of ${SLOW} idle clients in bounded time [V5]`, asyn
   assertEquals(server.connections, 0);
   for (const conn of idle) conn.close();
 });
+
+const HALF_SENT = 100;
+/** The default limit of a reader, in bytes. */
+const LIMIT = 65536;
+/** What one read can bring beyond the limit, in bytes. */
+const LARGEST_READ = 262144;
+/** With both ends of it in this process, in bytes: a block for the line that grew by doubling, those of a read, TLS. */
+const MOST_PER_LINE = 16 * LIMIT;
+
+for (const kind of realKinds) {
+  Deno.test(`${kind.name}: ${HALF_SENT} clients with a line of the limit half sent cost little; a byte more ends them [M4, R5]`, async () => {
+    const readers: StreamReader[] = [];
+    const errors: Error[] = [];
+    await using server = await kind.startServer(async (reader) => {
+      readers.push(reader);
+      await reader.readline();
+    }, { onError: (error) => errors.push(error) });
+    const piece = new Uint8Array(1024).fill(97);
+
+    const memory = new MemoryWatch();
+    const clients = await Promise.all(Array.from({ length: HALF_SENT }, () => kind.openConnection(server)));
+    for (let sent = 0; sent < LIMIT; sent += piece.length) {
+      for (const { writer } of clients) writer.write(piece);
+      await Promise.all(clients.map(({ writer }) => writer.drain()));
+      memory.look();
+    }
+    await until(() => readers.length === HALF_SENT && readers.every(({ buffered }) => buffered === LIMIT));
+    assertLess(memory.growth / HALF_SENT, MOST_PER_LINE);
+    assertEquals([errors.length, server.connections], [0, HALF_SENT]);
+
+    // However much comes after that, it is not taken.
+    const flood = new Uint8Array(16 * LIMIT).fill(97);
+    const sending = clients.map(({ writer }) => writer.sendall(flood).catch(() => {}));
+    await until(() => errors.length === HALF_SENT);
+    for (const error of errors) assertInstanceOf(error, LimitOverrunError);
+    for (const { buffered } of readers) assertLess(buffered, LIMIT + LARGEST_READ + 1);
+    for (const { writer } of clients) writer.abort();
+    await Promise.all(sending);
+    await until(() => server.connections === 0);
+  });
+}
 
 const STALLED = 50;
 /** Long enough for the handshake of a good client on a busy machine. */

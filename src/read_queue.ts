@@ -3,7 +3,7 @@
  *
  * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A read is an *attempt*: a
  * function that looks at what is buffered and at how the stream stands, and either returns the result, or throws, or
- * returns `undefined`, which means "not yet". It is made at once; if the read must wait, the attempt is kept (one at a
+ * returns `undefined`, which means "not yet". It gets an argument, so that no read needs a closure. It is made at once; if the read must wait, the attempt is kept (one at a
  * time) and made again whenever something was fed. An abort merely forgets it: as nothing is taken before an attempt
  * succeeds, no byte is lost (SPEC R7).
  *
@@ -23,7 +23,7 @@ export type ReadPolicy = "bounded" | "onDemand";
 export type Pausable = Pick<ReadTransport, "pauseReading" | "resumeReading">;
 
 /** One try at a read: the result, or `undefined` for "not yet". */
-export type Attempt<T> = () => T | undefined;
+export type Attempt<A, T> = (queue: ReadQueue, argument: A) => T | undefined;
 
 /** Bytes that were fed, the read that waits, and how the stream stands. */
 export class ReadQueue {
@@ -34,8 +34,9 @@ export class ReadQueue {
   /** Whether the end of the stream was fed. */
   ended = false;
   readonly #limit: number;
-  /** The read that waits: its attempt, what settles its promise, the memory it offers, and what stops it from listening to a signal. */
-  #waiting: Attempt<unknown> | null = null;
+  /** The read that waits: its attempt, what settles its promise, the memory it offers, what ends its listening to a signal. */
+  #waiting: Attempt<unknown, unknown> | null = null;
+  #argument: unknown;
   #resolve: (result: unknown) => void = nobody;
   #reject: (error: unknown) => void = nobody;
   #target: Uint8Array | null = null;
@@ -62,6 +63,17 @@ export class ReadQueue {
   }
 
   /**
+   * Tells whether no more bytes will come.
+   *
+   * @returns Whether
+   * @throws {Error} What the stream ended with
+   */
+  atEnd(): boolean {
+    if (this.exception !== null) throw this.exception;
+    return this.ended;
+  }
+
+  /**
    * Tells what feeds the queue, and governs it from now on.
    *
    * @param transport The transport, not paused
@@ -78,11 +90,17 @@ export class ReadQueue {
    * Reads: makes an attempt, and as long as it has no result waits and makes it again.
    *
    * @param attempt The attempt
+   * @param argument What it is called with
    * @param signal Aborts it
    * @param target The caller's memory, if the result may be the number of bytes read right into it
    * @returns The result
    */
-  get<T>(attempt: Attempt<T>, signal?: AbortSignal, target: Uint8Array | null = null): Promise<T> {
+  get<A, T>(
+    attempt: Attempt<A, T>,
+    argument: A,
+    signal?: AbortSignal,
+    target: Uint8Array | null = null,
+  ): Promise<T> {
     if (signal !== undefined) {
       if (!(signal instanceof AbortSignal)) {
         return Promise.reject(new TypeError(`Cannot read: the signal must be an AbortSignal, not "${typeof signal}"`));
@@ -91,7 +109,7 @@ export class ReadQueue {
     }
     let result: T | undefined;
     try {
-      result = attempt();
+      result = attempt(this, argument);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -100,7 +118,8 @@ export class ReadQueue {
       return Promise.reject(new Deno.errors.Busy("Cannot read: another read is waiting on this reader"));
     }
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#waiting = attempt;
+    this.#waiting = attempt as Attempt<unknown, unknown>;
+    this.#argument = argument;
     this.#resolve = resolve as (result: unknown) => void;
     this.#reject = reject;
     this.#target = target;
@@ -190,7 +209,7 @@ export class ReadQueue {
     // Nobody waits while the attempt takes bytes out, so that this does not pass for a read that wants more.
     this.#waiting = null;
     try {
-      const result = attempt();
+      const result = attempt(this, this.#argument);
       if (result === undefined) {
         this.#waiting = attempt;
       } else {
@@ -215,6 +234,7 @@ export class ReadQueue {
 
   #stopWaiting(): void {
     this.#waiting = this.#target = null;
+    this.#argument = undefined;
     if (this.#stopListening !== null) {
       this.#stopListening();
       this.#stopListening = null;

@@ -47,7 +47,9 @@ export class WritePump {
   #size = 0;
   /** The chunk whose write is under way. */
   #current: Chunk | null = null;
-  #queue: Chunk[] = [];
+  /** The chunks that wait, as a list: an array would be 0.15 KB of garbage for each lone write. */
+  #first: Chunk | null = null;
+  #last: Chunk | null = null;
   /** How many more quiet hops to wait before the queue is begun; 0 if nobody waits. */
   #patience = 0;
   /** The owner's read count when a write came last, how many came since then, and whether only one did the time before. */
@@ -90,8 +92,7 @@ export class WritePump {
    */
   write(data: Uint8Array): void {
     this.#size += data.length;
-    const queue = this.#queue;
-    if (queue.length === 0 || !queue[queue.length - 1]!.append(data)) queue.push(Chunk.copy(data));
+    if (this.#last === null || !this.#last.append(data)) this.#enqueue(Chunk.copy(data));
     const alone = this.#isAlone();
     if (this.#current === null) {
       if (alone || this.#size >= LARGE_ENOUGH) this.#next();
@@ -109,7 +110,7 @@ export class WritePump {
   sendall(data: Uint8Array): Promise<void> {
     this.#size += data.length;
     const chunk = Chunk.borrow(data);
-    this.#queue.push(chunk);
+    this.#enqueue(chunk);
     if (this.#current === null) this.#next();
     this.checkMarks();
     return chunk.sent!.promise;
@@ -130,15 +131,15 @@ export class WritePump {
    */
   close(error: Error | null): void {
     this.#state = "closed";
-    const chunks = this.#current === null ? this.#queue : [this.#current, ...this.#queue];
+    const chunks = [this.#current];
+    for (let chunk = this.#first; chunk !== null; chunk = chunk.next) chunks.push(chunk);
     // A block whose write is under way may still be read from: it is left to the garbage collector.
-    this.#current = null;
-    this.#queue = [];
+    this.#current = this.#first = this.#last = null;
     this.#size = 0;
-    for (const { sent } of chunks) {
+    for (const chunk of chunks) {
       // Who did not keep the promise learns of the loss by connectionLost().
-      sent?.promise.catch(() => {});
-      sent?.reject(lostError(error, "send"));
+      chunk?.sent?.promise.catch(() => {});
+      chunk?.sent?.reject(lostError(error, "send"));
     }
   }
 
@@ -174,6 +175,12 @@ export class WritePump {
     else if (this.#current === null) this.#next();
   };
 
+  #enqueue(chunk: Chunk): void {
+    if (this.#last === null) this.#first = chunk;
+    else this.#last.next = chunk;
+    this.#last = chunk;
+  }
+
   #start(chunk: Chunk): void {
     this.#current = chunk;
     this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
@@ -203,8 +210,10 @@ export class WritePump {
   /** Nothing is under way: what comes next? */
   #next(): void {
     this.#patience = 0;
-    const chunk = this.#queue.shift();
-    if (chunk !== undefined) {
+    const chunk = this.#first;
+    if (chunk !== null) {
+      this.#first = chunk.next;
+      if (this.#first === null) this.#last = null;
       this.#start(chunk);
     } else if (this.#state === "ending") {
       this.#state = "halfClosing";
@@ -225,6 +234,8 @@ export class WritePump {
 class Chunk {
   /** The promise of `sendall`, whose memory this then is. */
   readonly sent: PromiseWithResolvers<void> | null;
+  /** What is to be written after it. */
+  next: Chunk | null = null;
   #block: Uint8Array;
   #start = 0;
   #end: number;

@@ -1,6 +1,7 @@
 /**
  * Every kind of conn and of transport, held to the conformance suites of the test kit. A new kind is one line of a table.
  */
+import { assertEquals } from "@std/assert";
 import {
   type BaseProtocolLike,
   type Connection,
@@ -10,6 +11,7 @@ import {
   createUnixConnection,
   createUnixServer,
   type Server,
+  startTls,
   type Transport,
 } from "../mod.ts";
 import type { ConnLike } from "../src/conn.ts";
@@ -21,6 +23,7 @@ import {
   hookedConn,
   lockstepConnPair,
   type MakeTransportPair,
+  RecordingProtocol,
   selfSignedCertificate,
   type StreamProtocolFactory,
   transportCases,
@@ -159,6 +162,44 @@ function servedUnix(options: { tls?: TlsServerOptions } = {}): MakeTransportPair
   };
 }
 
+/**
+ * Both ends go over to TLS once their protocols know of them. A `quiet` protocol pauses until then, and Deno's own TLS can
+ * take over a client on TCP; else a read is under way.
+ */
+function upgraded(makePair: MakeTransportPair, { quiet }: { quiet: boolean }): MakeTransportPair {
+  return async (factoryA, factoryB) => {
+    const resumed: Transport[] = [];
+    const paused = (factory: StreamProtocolFactory): StreamProtocolFactory => () => {
+      const protocol = factory();
+      const connectionMade = protocol.connectionMade;
+      protocol.connectionMade = (transport) => {
+        connectionMade.call(protocol, transport);
+        const stream = transport as Transport;
+        if (stream.isReading()) resumed.push(stream);
+        stream.pauseReading();
+      };
+      return protocol;
+    };
+    const pair = quiet ? await makePair(paused(factoryA), paused(factoryB)) : await makePair(factoryA, factoryB);
+    const { a, b } = pair;
+    // A protocol may have ended its connection already.
+    if (a.isClosing() || b.isClosing()) return pair;
+    try {
+      await Promise.all([
+        startTls(a, a.getProtocol(), { ...trusting, serverSide: false }),
+        startTls(b, b.getProtocol(), { ...tls, serverSide: true }),
+      ]);
+    } catch (error) {
+      a.abort();
+      b.abort();
+      await pair.close?.();
+      throw error;
+    }
+    for (const transport of resumed) transport.resumeReading();
+    return pair;
+  };
+}
+
 /** The same pair, so that the questions are asked of the other end. */
 function turned(makePair: MakeTransportPair): MakeTransportPair {
   return async (factoryA, factoryB) => {
@@ -179,11 +220,26 @@ const transportKinds: { name: string; make: MakeTransportPair; lacks?: Transport
     "TLS by Deno": servedTcp({ tls }),
     "TLS by node:tls": servedTcp({ tls: nodeTls }),
     "TLS over Unix": servedUnix({ tls }),
+    "TLS by startTls(), the client's by Deno": upgraded(servedTcp(), { quiet: true }),
+    "TLS by startTls(), the client's by node:tls": upgraded(servedTcp(), { quiet: false }),
+    "TLS by startTls() in memory": upgraded(over(memory.pair), { quiet: true }),
   }).flatMap(([name, make]) => [
     { name: `${name}, the client`, make },
     { name: `${name}, the server`, make: turned(make) },
   ]),
 ];
+
+Deno.test("the connections upgraded by startTls() speak TLS, by Deno or by node:tls as their names say", async () => {
+  for (const quiet of [true, false]) {
+    const factory = () => new RecordingProtocol();
+    const { a, b, close } = await upgraded(servedTcp(), { quiet })(factory, factory);
+    // Only node:tls tells the version.
+    assertEquals([a, b].map((transport) => transport.getExtraInfo("tls")?.alpnProtocol), [null, null]);
+    assertEquals([a, b].map((transport) => transport.getExtraInfo("tls")?.protocol !== undefined), [!quiet, true]);
+    a.abort();
+    await close?.();
+  }
+});
 
 function register(name: string, cases: ConformanceCase[]): void {
   for (const one of cases) {

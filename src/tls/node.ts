@@ -49,6 +49,8 @@ export async function connectNode(
         ...alpnProtocols?.length && { ALPNProtocols: alpnProtocols },
         ...cert !== undefined && key !== undefined && { cert, key },
         servername: name === undefined || isIpAddress(name) ? "" : name,
+        // Else the environment could turn it off, by NODE_TLS_REJECT_UNAUTHORIZED.
+        rejectUnauthorized: true,
         // Checked below: left out by node:tls when a session is resumed.
         checkServerIdentity: () => undefined,
       });

@@ -167,7 +167,11 @@ export interface Outcome {
 /** Runs a program that imports the package, in a process of its own. */
 export async function runProgram(
   source: string,
-  { permissions = ["-A"], timeout = 20_000 }: { permissions?: string[]; timeout?: number } = {},
+  { permissions = ["-A"], timeout = 20_000, env = {} }: {
+    permissions?: string[];
+    timeout?: number;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<Outcome> {
   const root = new URL("../../", import.meta.url);
   const path = `${tempDir()}/program.ts`;
@@ -178,7 +182,7 @@ export async function runProgram(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), timeout);
   const { code, stdout, stderr } = await child.output();

@@ -250,3 +250,32 @@ Deno.test("with the flag it needs, reusePort lets two servers share a port, plai
   );
   assertEquals([code, stdout, stderr], [0, "true\ntrue\n", ""]);
 });
+
+Deno.test("no variable of the environment turns off the check of a certificate, by Deno or by node:tls", async () => {
+  const { code, stdout, stderr } = await runProgram(
+    `
+    import { createServer, openConnection, Protocol } from "@tideline/net";
+    import { selfSignedCertificate } from "${new URL("../../src/testing/self_signed_certificate.ts", import.meta.url)}";
+    const { cert, key } = await selfSignedCertificate();
+    const path = "${socketPath()}";
+    const identity = { tls: { cert, key }, onError: () => {} };
+    const byTcp = await createServer(() => new Protocol(), { hostname: "127.0.0.1", port: 0, ...identity });
+    const { port } = byTcp.addrs[0];
+    const ways = {
+      "by Deno": () => openConnection({ hostname: "127.0.0.1", port, tls: { serverName: "localhost" } }),
+      "by node:tls": async () => {
+        const conn = await Deno.connect({ port });
+        // So that Deno's own TLS does not know it.
+        const disguised = { read: (p) => conn.read(p), write: (p) => conn.write(p), close: () => conn.close() };
+        return await openConnection({ conn: disguised, tls: { serverName: "localhost", caCerts: [] } });
+      },
+    };
+    for (const [way, connect] of Object.entries(ways)) {
+      console.log(way, await connect().then(() => "accepted", (error) => error.name));
+    }
+    await byTcp.shutdown();
+  `,
+    { env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } },
+  );
+  assertEquals([code, stdout, stderr], [0, "by Deno InvalidData\nby node:tls InvalidData\n", ""]);
+});

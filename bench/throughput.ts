@@ -41,8 +41,10 @@ for (const row of rows) {
   console.log(rowText(result));
 }
 if (!args.quick && args.only.length === 0) {
-  await Deno.writeTextFile(new URL("RESULTS.md", import.meta.url), page(results, circumstances));
-  await Deno.writeTextFile(new URL("results.svg", import.meta.url), chart(results) ?? "");
+  const files = ["RESULTS.md", "results.svg"].map((name) => new URL(name, import.meta.url).pathname);
+  await Deno.writeTextFile(files[0]!, page(results, circumstances));
+  await Deno.writeTextFile(files[1]!, chart(results) ?? "");
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...files] }).output();
 }
 const failed = results.flatMap(({ outcomes }) => outcomes).filter(({ name, missing }) =>
   name.startsWith("ours") && missing !== undefined

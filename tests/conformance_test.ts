@@ -249,16 +249,12 @@ function register(name: string, cases: ConformanceCase[]): void {
   }
 }
 
-// The whole 8 MiB where chance plays the greatest part; elsewhere what takes no time.
-const SIZE = 1 << 20;
-const transferSize = (name: string): number => name.includes("TCP") && !name.includes("faulty") ? 8 * SIZE : SIZE;
-
 for (const { name, make, conn } of connKinds) {
   const makePair = async () => {
     const [a, b] = await make();
     return { a, b };
   };
-  register(`conn (${name})`, connCases(makePair, { transferSize: transferSize(name), ...conn }));
+  register(`conn (${name})`, connCases(makePair, conn));
 }
 
 /** Ends with a `cat` process in each direction between them, so that all bytes go through pipes of the system. */
@@ -284,11 +280,10 @@ function pipes(): { a: ConnLike; b: ConnLike; close: () => Promise<void> } {
 if (Deno.build.os === "windows") {
   console.warn("Skipping the conformance of pipes: there is no cat");
 } else {
-  const bound = SIZE;
   // Whether the reader has gone, a pipe tells only the process in between.
   register(
     "conn (pipes)",
-    connCases(() => Promise.resolve(pipes()), { transferSize: SIZE, bound, failsWrites: false }),
+    connCases(() => Promise.resolve(pipes()), { bound: 1 << 20, failsWrites: false }),
   );
   const make: MakeTransportPair = async (factoryA, factoryB) => {
     const { a, b, close } = pipes();
@@ -299,9 +294,9 @@ if (Deno.build.os === "windows") {
       throw error;
     }
   };
-  register("transport (over pipes)", transportCases(make, { transferSize: SIZE, noticesAbort: false }));
+  register("transport (over pipes)", transportCases(make, { noticesAbort: false }));
 }
 
 for (const { name, make, lacks } of transportKinds) {
-  register(`transport (${name})`, transportCases(make, { transferSize: transferSize(name), ...lacks }));
+  register(`transport (${name})`, transportCases(make, lacks));
 }

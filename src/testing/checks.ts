@@ -21,8 +21,9 @@ export function checkEqual(actual: unknown, expected: unknown, what: string): vo
 /** Fails unless two pieces of bytes are the same. */
 export function checkBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
   checkEqual(actual.length, expected.length, `the size of ${what}`);
-  const at = actual.findIndex((byte, i) => byte !== expected[i]);
-  check(at === -1, `${what}: byte ${at} is ${actual[at]}, not ${expected[at]}`);
+  let at = 0;
+  while (at < actual.length && actual[at] === expected[at]) at++;
+  check(at === actual.length, `${what}: byte ${at} is ${actual[at]}, not ${expected[at]}`);
 }
 
 /** Fails unless a function throws an error of one of the classes. */

@@ -25,10 +25,9 @@ export class StreamCheck {
   take(data: Uint8Array): void {
     for (let at = 0; at < data.length;) {
       const expected = this.#expected.fill(this.#memory.subarray(0, data.length - at));
-      for (const byte of expected) {
-        const found = data[at++];
-        if (found === byte) continue;
-        throw new Error(`byte ${this.received + at - 1} of the stream is ${found}, not ${byte}`);
+      for (let i = 0; i < expected.length; i++, at++) {
+        if (data[at] === expected[i]) continue;
+        throw new Error(`byte ${this.received + at} of the stream is ${data[at]}, not ${expected[i]}`);
       }
     }
     this.received += data.length;

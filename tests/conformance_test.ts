@@ -249,7 +249,7 @@ function register(name: string, cases: ConformanceCase[]): void {
   }
 }
 
-/** Kinds that carry the suite's whole 8 MiB; the others are variations of them, and a tenth of it takes a tenth of the time. */
+/** Kinds that carry the suite's whole 8 MiB; the others are variations of them, and less takes less time. */
 const whole = new Set([
   "connPair",
   "TCP",
@@ -263,14 +263,14 @@ const whole = new Set([
   "TLS by Deno, the client",
   "TLS by node:tls, the client",
 ]);
-const transfer = (name: string) => whole.has(name) ? {} : { transferSize: 800_000 };
+const effort = (name: string) => ({ quiet: 10, ...!whole.has(name) && { transferSize: 200_000 } });
 
 for (const { name, make, conn } of connKinds) {
   const makePair = async () => {
     const [a, b] = await make();
     return { a, b };
   };
-  register(`conn (${name})`, connCases(makePair, { ...transfer(name), ...conn }));
+  register(`conn (${name})`, connCases(makePair, { ...effort(name), ...conn }));
 }
 
 /** Ends with a `cat` process in each direction between them, so that all bytes go through pipes of the system. */
@@ -299,7 +299,7 @@ if (Deno.build.os === "windows") {
   // Whether the reader has gone, a pipe tells only the process in between.
   register(
     "conn (pipes)",
-    connCases(() => Promise.resolve(pipes()), { bound: 1 << 20, failsWrites: false }),
+    connCases(() => Promise.resolve(pipes()), { quiet: 10, bound: 1 << 20, failsWrites: false }),
   );
   const make: MakeTransportPair = async (factoryA, factoryB) => {
     const { a, b, close } = pipes();
@@ -310,9 +310,9 @@ if (Deno.build.os === "windows") {
       throw error;
     }
   };
-  register("transport (over pipes)", transportCases(make, { noticesAbort: false }));
+  register("transport (over pipes)", transportCases(make, { quiet: 10, noticesAbort: false }));
 }
 
 for (const { name, make, lacks } of transportKinds) {
-  register(`transport (${name})`, transportCases(make, { ...transfer(name), ...lacks }));
+  register(`transport (${name})`, transportCases(make, { ...effort(name), ...lacks }));
 }

@@ -8,7 +8,7 @@
 export const bounds: Readonly<Record<string, string>> = {
   "echo-1k":
     "Over an instant connection a protocol takes 0.27 µs more than raw, streams 0.48, `readinto` with `sendall` 0.24; the rest " +
-    "of the difference is what these make colder: an echo makes 3.3 KB of garbage in Deno itself, and 0.4 (protocol), 0.8 " +
+    "of the difference is put down to caches, as the garbage is what differs: an echo makes 3.3 KB of garbage in Deno itself, and 0.4 (protocol), 0.8 " +
     "(streams) or 0.85 more here, in a new space larger than the second cache. A promise with its two functions is 0.3 KB of " +
     "that, a `then` 0.1, a view 0.1. Gained: a write that was alone the time before leaves at once (protocol 0.90 to 0.97 × raw, " +
     "streams 0.83 to 0.88), no closure and no array for a read and a write (1 to 3 %). Tried: `new Promise` with a shared executor " +
@@ -19,14 +19,14 @@ export const bounds: Readonly<Record<string, string>> = {
     "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time).",
   "echo-10k":
     "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, 1 to 2 for " +
-    "the collector, whose helper threads share the server's core here, for V8 marks its heap anew for every 8 MiB of such memory. With " +
+    "the collector, whose helper threads share the server's core here, for V8 marks its heap anew every 3,000 messages or so. With " +
     "one hot block handed out again and again, which a user must not be given, protocols take 9.4 µs where they take 11.4. Tried: " +
     "an array for each message, blocks of 32, 64, 112 and 256 KiB to cut from, a freed block of 30 MiB that makes the allocator " +
     "keep its pages (kept: 0.66 to 0.71 × raw), an untouched array of 32 to 256 MiB that makes V8 collect less often (nothing). Gained " +
     "besides: a write that was alone the time before leaves at once (protocol 0.63 to 0.72 × raw, streams 0.58 to 0.60). `readinto` with " +
     "`sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":
-    "As at 10 KiB: of 65 to 80 µs two copies, into fresh memory and into what is sent, take 18, and the collector 15; `node:net` " +
+    "As at 10 KiB: of 65 to 80 µs two copies, into fresh memory and into what is sent, take 18, the collector's helper threads 9 and its part of the main thread some more; `node:net` " +
     "hands out fresh memory as well, but sends the caller's own memory, which must then be left alone; asyncio and uvloop have " +
     "theirs back at once, by reference counts. Gained: a read of 16 KiB that fills is followed by one into a large block that few " +
     "share (63 to 47 µs by protocol), writes that leave at once (0.35 to 0.40 × raw). Tried and dropped: a block of 64 or 256 KiB " +

@@ -44,7 +44,11 @@ if (!args.quick && args.only.length === 0) {
   const files = ["RESULTS.md", "results.svg"].map((name) => new URL(name, import.meta.url).pathname);
   await Deno.writeTextFile(files[0]!, page(results, circumstances));
   await Deno.writeTextFile(files[1]!, chart(results) ?? "");
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...files] }).output();
+  const formatting = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", ...files],
+    cwd: import.meta.dirname!,
+  });
+  if (!(await formatting.spawn().status).success) console.error("Cannot format the results");
 }
 const failed = results.flatMap(({ outcomes }) => outcomes).filter(({ name, missing }) =>
   name.startsWith("ours") && missing !== undefined

@@ -3,9 +3,9 @@
  *
  * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A read is an *attempt*: a
  * function that looks at what is buffered and at how the stream stands, and either returns the result, or throws, or
- * returns `undefined`, which means "not yet". It gets an argument, so that no read needs a closure. It is made at once; if the read must wait, the attempt is kept (one at a
- * time) and made again whenever something was fed. An abort merely forgets it: as nothing is taken before an attempt
- * succeeds, no byte is lost (SPEC R7).
+ * returns `undefined`, which means "not yet". It gets an argument, so that no read needs a closure. It is made at once; if
+ * the read must wait, the attempt is kept (one at a time) and made again whenever something was fed. An abort merely
+ * forgets it: as nothing is taken before an attempt succeeds, no byte is lost (SPEC R7).
  *
  * The queue also governs the transport that feeds it, by one of two policies. *Bounded*, as in asyncio: paused while more
  * than twice the limit is buffered. *On demand*: paused whenever no read waits. A read may offer its caller's memory as

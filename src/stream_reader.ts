@@ -80,7 +80,7 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
   read(n = -1, options?: ReadOptions): Promise<Uint8Array> {
     if (!Number.isInteger(n)) return refuseSize("read", n);
     const signal = options?.signal;
-    return n < 0 ? this.#queue.get(takeAllAtEnd, n, signal) : this.#queue.get(takeSome, n, signal);
+    return n < 0 ? this.#queue.get(takeAllAtEnd, null, signal) : this.#queue.get(takeSome, n, signal);
   }
 
   /**

@@ -131,15 +131,15 @@ export class WritePump {
    */
   close(error: Error | null): void {
     this.#state = "closed";
-    const chunks = [this.#current];
+    const chunks = this.#current === null ? [] : [this.#current];
     for (let chunk = this.#first; chunk !== null; chunk = chunk.next) chunks.push(chunk);
     // A block whose write is under way may still be read from: it is left to the garbage collector.
     this.#current = this.#first = this.#last = null;
     this.#size = 0;
-    for (const chunk of chunks) {
+    for (const { sent } of chunks) {
       // Who did not keep the promise learns of the loss by connectionLost().
-      chunk?.sent?.promise.catch(() => {});
-      chunk?.sent?.reject(lostError(error, "send"));
+      sent?.promise.catch(() => {});
+      sent?.reject(lostError(error, "send"));
     }
   }
 

@@ -17,7 +17,6 @@ import {
   type Server,
   StreamReader,
 } from "../../mod.ts";
-import type { ConnLike } from "../../src/conn.ts";
 import { WaterMarks } from "../../src/water_marks.ts";
 import {
   certificate,
@@ -31,6 +30,8 @@ import {
   tlsKinds,
   until,
 } from "../serving/kit.ts";
+import { disguise } from "../tls/kit.ts";
+import { startOpensslServer } from "../tls/openssl_server.ts";
 import { MemoryWatch, MiB } from "./kit.ts";
 
 const doc = new URL("../../docs/SECURITY.md", import.meta.url);
@@ -270,26 +271,7 @@ async function opensslClient(port: number, version: string, ...more: string[]): 
 /** Starts openssl s_server, which sends each line back in reverse. */
 async function opensslServer(version: string): Promise<AsyncDisposable & { port: number }> {
   const { cert, key } = await certificateFiles();
-  const args = ["s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, version, ...anyCipher, "-rev"];
-  const process = new Deno.Command(openssl!, { args, stdin: "null", stdout: "piped", stderr: "null" }).spawn();
-  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let printed = "";
-  let port: string | undefined;
-  while ((port = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(printed)?.[1]) === undefined) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`Cannot start openssl s_server ${version}: ${printed}`);
-    printed += value;
-  }
-  const draining = (async () => {
-    while (!(await reader.read()).done);
-  })();
-  return {
-    port: Number(port),
-    async [Symbol.asyncDispose]() {
-      process.kill();
-      await Promise.all([draining, process.status]);
-    },
-  };
+  return await startOpensslServer(["-cert", cert, "-key", key, version, ...anyCipher, "-rev"], openssl!);
 }
 
 /** Whether openssl speaks a version at all, with itself: only then is a refusal ours. */
@@ -303,16 +285,6 @@ async function isSpoken(version: string): Promise<boolean> {
   }
   console.warn(`%cSkipping the tests of ${version}: this openssl does not speak it`, "color: red");
   return false;
-}
-
-/** The same conn, but so that Deno's own TLS does not know it. */
-function disguise(conn: Deno.TcpConn): ConnLike {
-  return {
-    read: (p) => conn.read(p),
-    write: (p) => conn.write(p),
-    close: () => conn.close(),
-    closeWrite: () => conn.closeWrite(),
-  };
 }
 
 for (const kind of tlsKinds) {

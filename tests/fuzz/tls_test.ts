@@ -6,6 +6,7 @@ import { tlsAcceptConn } from "../../src/tls.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { certificate, openDescriptors, portOf, text, tlsKinds, until } from "../serving/kit.ts";
 import { cases, corpus, cut, isTyped, mutate, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";
+import { disguise } from "../tls/kit.ts";
 
 const { cert, key, caCert } = certificate;
 const hellos = corpus("hello-");
@@ -83,7 +84,7 @@ Deno.test("a client lets no server pass with a spoilt answer, by Deno's own TLS 
       });
       const byNode = random.next() < 0.5;
       const connecting = byNode
-        ? Deno.connect({ port: listener.addr.port }).then((conn) => openConnection({ conn: disguised(conn), tls }))
+        ? Deno.connect({ port: listener.addr.port }).then((conn) => openConnection({ conn: disguise(conn), tls }))
         : openConnection({ port: listener.addr.port, tls });
       const error = await assertRejects(() => connecting);
       assert(isTyped(error) && !(error instanceof TypeError), `${error}`);
@@ -130,14 +131,4 @@ function closeQuietly(conn: ConnLike): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
-}
-
-/** The same conn, but so that Deno's own TLS does not know it. */
-function disguised(conn: Deno.TcpConn): ConnLike {
-  return {
-    read: (p) => conn.read(p),
-    write: (p) => conn.write(p),
-    close: () => conn.close(),
-    closeWrite: () => conn.closeWrite(),
-  };
 }

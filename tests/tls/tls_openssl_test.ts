@@ -9,6 +9,7 @@ import {
 } from "../../src/tls.ts";
 import { ignore, theCerts } from "./certs.ts";
 import { bytes, clientWays, disguise, pattern, readAll, writeAll } from "./kit.ts";
+import { startOpensslServer } from "./openssl_server.ts";
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
   for (const way of clientWays) {
@@ -169,30 +170,12 @@ async function serveOpenssl(
 async function opensslServer(args: string[]): Promise<AsyncDisposable & { port: number }> {
   const { server } = theCerts();
   const files = await pemFiles({ server: server.cert + server.key });
-  const identity = ["-cert", files.server, "-key", files.server];
-  const process = new Deno.Command("openssl", {
-    args: ["s_server", "-accept", "127.0.0.1:0", ...identity, ...args],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let printed = "";
-  let port: string | undefined;
-  while (port === undefined) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`Cannot start openssl s_server: ${printed}`);
-    printed += value;
-    port = printed.match(/ACCEPT 127\.0\.0\.1:(\d+)/)?.[1];
-  }
-  const draining = (async () => {
-    while (!(await reader.read()).done);
-  })();
+  const running = await startOpensslServer(["-cert", files.server, "-key", files.server, ...args]);
   return {
-    port: Number(port),
+    port: running.port,
     async [Symbol.asyncDispose]() {
-      process.kill();
-      await Promise.all([draining, process.status, files[Symbol.asyncDispose]()]);
+      await running[Symbol.asyncDispose]();
+      await files[Symbol.asyncDispose]();
     },
   };
 }

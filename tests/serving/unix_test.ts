@@ -60,15 +60,18 @@ Deno.test("of servers that find the same stale file at once one wins, and the ot
 Deno.test("of processes that find the same stale file at once one wins [V8]", async () => {
   const path = socketPath();
   await leaveStale(path);
+  const lost = tempDir();
+  // Who won serves until both others have lost.
   const program = `
     import { startUnixServer } from "@tideline/net";
     try {
       const server = await startUnixServer(() => {}, { path: ${JSON.stringify(path)} });
       console.log("won");
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      while ([...Deno.readDirSync("${lost}")].length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
       await server.shutdown({ grace: 0 });
     } catch (error) {
       console.log(error.name);
+      Deno.writeTextFileSync("${lost}/" + Deno.pid, "");
     }
   `;
   const outcomes = await Promise.all([1, 2, 3].map(() => runProgram(program)));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { turns } from "./turns.ts";
 
 /** Fails unless something is so. */
 export function check(condition: boolean, message: string): asserts condition {
@@ -62,15 +63,26 @@ export function started<T>(promise: Promise<T>): Promise<T> {
 
 /** Tells whether a promise is pending after a time, in milliseconds. */
 export async function isPendingAfter(promise: Promise<unknown>, quiet: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silence = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), quiet));
+  const silence = quietTime(quiet);
   const settled = promise.then(() => false, () => false);
   try {
-    return await Promise.race([silence, settled]);
+    return await Promise.race([silence.elapsed.then(() => true), settled]);
   } finally {
-    clearTimeout(timer);
+    silence.cancel();
   }
 }
+
+/**
+ * Begins a time, in milliseconds, after which what did not happen is taken not to happen at all. A few turns of the event
+ * loop follow it, as on a busy machine the time may elapse in a single one.
+ */
+export function quietTime(quiet: number): { elapsed: Promise<void>; cancel: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, quiet);
+  return { elapsed: promise.then(() => turns(QUIET_TURNS)), cancel: () => clearTimeout(timer) };
+}
+
+const QUIET_TURNS = 10;
 
 /** Fails if a promise takes longer than a time, in milliseconds. */
 export async function within<T>(promise: Promise<T>, timeout: number, doing: string): Promise<T> {

@@ -5,7 +5,7 @@
  */
 import { type ErrorContext, setExceptionHandler } from "../exception_handler.ts";
 import type { StreamProtocolLike, Transport } from "../transports.ts";
-import { check, checkEqual } from "./checks.ts";
+import { check, checkEqual, quietTime } from "./checks.ts";
 import type { ConformanceSettings } from "./conformance.ts";
 import { RecordingBufferedProtocol, type RecordingOptions, RecordingProtocol } from "./recording_protocol.ts";
 import { SeededRandom } from "./seeded_random.ts";
@@ -91,8 +91,7 @@ export class Scene {
 
   /** Lets so much time pass that what did not happen by then does not happen. */
   async quiet(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.settings.quiet));
-    await turns();
+    await quietTime(this.settings.quiet).elapsed;
   }
 
   /** Takes the errors that were reported so far. */

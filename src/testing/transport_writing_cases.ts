@@ -336,6 +336,7 @@ async function closeWithBytes(scene: Scene, unread: number): Promise<void> {
   a.pauseReading();
   b.write(new Uint8Array(unread));
   b.pauseReading();
+  await scene.quiet();
   const sent = someBytes(4_000_000);
   a.write(sent);
   await scene.quiet();

@@ -72,6 +72,9 @@ export class ReadPump {
   #kept: number | null = 0;
   #sawEnd = false;
   #discarded = 0;
+  /** The promise of the read begun last, and who rides on it. */
+  #promise: Promise<unknown> | null = null;
+  #rider: (() => unknown) | null = null;
   /** Who waits for the end of discarding, or for what the read under way brings. */
   #settled: ((n: number | null) => void) | null = null;
 
@@ -137,6 +140,17 @@ export class ReadPump {
         queueMicrotask(() => this.#deliverKept());
         break;
     }
+  }
+
+  /**
+   * Lends the promise of the read that was just begun, which spares who asked for it a promise of its own.
+   *
+   * @param landed Called when what the read brought was dealt with; what it returns or throws settles the promise
+   * @returns The promise
+   */
+  ride<T>(landed: () => T | Promise<T>): Promise<T> {
+    this.#rider = landed;
+    return this.#promise as Promise<T>;
   }
 
   /** Ends: nothing is delivered any more, and no read is begun. */
@@ -230,10 +244,27 @@ export class ReadPump {
   }
 
   #issue(): void {
-    this.#conn.read(this.#memory).then(this.#onRead, this.#onError);
+    this.#promise = this.#conn.read(this.#memory).then(this.#onRead, this.#onError);
   }
 
-  readonly #onRead = (n: number | null): void => {
+  readonly #onRead = (n: number | null): unknown => {
+    const rider = this.#rider;
+    this.#rider = null;
+    this.#arrived(n);
+    if (rider !== null) return rider();
+  };
+
+  readonly #onError = (thrown: unknown): unknown => {
+    const rider = this.#rider;
+    this.#rider = null;
+    const { reading } = this;
+    const wanted = reading || this.#state === "keeping";
+    this.#end(null);
+    if (wanted) this.#owner.readingFailed(toNetError(thrown, "read"));
+    if (rider !== null) return rider();
+  };
+
+  #arrived(n: number | null): void {
     if (n === null) this.#sawEnd = true;
     else this.#count++;
     switch (this.#state) {
@@ -253,14 +284,7 @@ export class ReadPump {
       default:
         this.#end(n);
     }
-  };
-
-  readonly #onError = (thrown: unknown): void => {
-    const { reading } = this;
-    const wanted = reading || this.#state === "keeping";
-    this.#end(null);
-    if (wanted) this.#owner.readingFailed(toNetError(thrown, "read"));
-  };
+  }
 
   #deliverKept(): void {
     if (this.#state === "due") this.#deliver(this.#kept);

@@ -10,6 +10,8 @@
  * The queue also governs the transport that feeds it, by one of two policies. *Bounded*, as in asyncio: paused while more
  * than twice the limit is buffered. *On demand*: paused whenever no read waits. A read may offer its caller's memory as
  * the `target` to be filled straight from the connection.
+ * It waits by the promise of the very call that does so, as the memory is in use just as long (M3): nothing else settles it,
+ * and what it came to before is told when it *lands*.
  *
  * @module
  */
@@ -20,7 +22,10 @@ import type { ReadTransport } from "./transports.ts";
 export type ReadPolicy = "bounded" | "onDemand";
 
 /** What feeds a queue, and can be told not to. */
-export type Pausable = Pick<ReadTransport, "pauseReading" | "resumeReading">;
+export interface Pausable extends Pick<ReadTransport, "pauseReading" | "resumeReading"> {
+  /** Lends the promise of the read that {@linkcode resumeReading} just began, to settle as `landed` returns or throws. */
+  rideRead?<T>(landed: () => T | Promise<T>): Promise<T>;
+}
 
 /** One try at a read: the result, or `undefined` for "not yet". */
 export type Attempt<A, T> = (queue: ReadQueue, argument: A) => T | undefined;
@@ -40,6 +45,11 @@ export class ReadQueue {
   #resolve: (result: unknown) => void = nobody;
   #reject: (error: unknown) => void = nobody;
   #target: Uint8Array | null = null;
+  /** Whether that memory is being read into. */
+  #lent = false;
+  /** What the read that it was lent for came to, until its promise settles. */
+  #outcome: "none" | "result" | "error" = "none";
+  #result: unknown;
   #stopListening: (() => void) | null = null;
   #transport: Pausable | null = null;
   #transportPaused = false;
@@ -57,9 +67,15 @@ export class ReadQueue {
     return this.#waiting !== null;
   }
 
-  /** The memory of the read that waits, if bytes may be read right into it. */
-  get target(): Uint8Array | null {
-    return this.#waiting === null ? null : this.#target;
+  /**
+   * Lends the memory of the read that waits, for bytes to be read right into it.
+   *
+   * @returns The memory, if it has offered any
+   */
+  lendTarget(): Uint8Array | null {
+    if (this.#waiting === null || this.#target === null) return null;
+    this.#lent = true;
+    return this.#target;
   }
 
   /**
@@ -117,12 +133,11 @@ export class ReadQueue {
     if (this.#waiting !== null) {
       return Promise.reject(new Deno.errors.Busy("Cannot read: another read is waiting on this reader"));
     }
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.#waiting = attempt as Attempt<unknown, unknown>;
     this.#argument = argument;
-    this.#resolve = resolve as (result: unknown) => void;
-    this.#reject = reject;
     this.#target = target;
+    if (target !== null) return this.#waitDirectly();
+    const promise = this.#wait<T>();
     if (signal !== undefined) this.#listenTo(signal);
     this.#govern();
     return promise;
@@ -169,7 +184,7 @@ export class ReadQueue {
    */
   feed(data: Uint8Array): void {
     this.buffer.append(data);
-    this.#tryAgain();
+    if (!this.#lent) this.#tryAgain();
     this.#govern();
   }
 
@@ -181,7 +196,8 @@ export class ReadQueue {
    * @param n How many
    */
   filledTarget(target: Uint8Array, n: number): void {
-    if (this.#waiting === null || this.#target !== target) return this.feed(target.subarray(0, n));
+    this.#lent = false;
+    if (this.#target !== target || this.buffer.length > 0) return this.feed(target.subarray(0, n));
     this.#stopWaiting();
     this.#resolve(n);
     this.#govern();
@@ -202,6 +218,44 @@ export class ReadQueue {
     this.exception = error;
     this.#tryAgain();
   }
+
+  #wait<T>(): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#resolve = resolve as (result: unknown) => void;
+    this.#reject = reject;
+    return promise;
+  }
+
+  /** Waits by the promise of the call that reads into the caller's memory, if one is begun for it. */
+  #waitDirectly<T>(): Promise<T> {
+    this.#resolve = this.#keepResult;
+    this.#reject = this.#keepError;
+    this.#govern();
+    if (this.#lent && this.#transport!.rideRead !== undefined) {
+      return this.#transport!.rideRead<T>(this.#landed as () => T);
+    }
+    return new Promise((resolve) => resolve(this.#landed() as T));
+  }
+
+  readonly #keepResult = (result: unknown): void => {
+    this.#outcome = "result";
+    this.#result = result;
+  };
+
+  readonly #keepError = (error: unknown): void => {
+    this.#outcome = "error";
+    this.#result = error;
+  };
+
+  /** The memory is the caller's again: what did the read come to? It may still have to wait. */
+  readonly #landed = (): unknown => {
+    this.#lent = false;
+    const outcome = this.#outcome;
+    if (outcome === "none") return this.#wait();
+    this.#outcome = "none";
+    if (outcome === "error") throw this.#result;
+    return this.#result;
+  };
 
   #tryAgain(): void {
     const attempt = this.#waiting;

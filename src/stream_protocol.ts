@@ -90,7 +90,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @returns The memory
    */
   override getBuffer(sizeHint: number): Uint8Array {
-    this.#target = this.#queue.target;
+    this.#target = this.#queue.lendTarget();
     return this.#target ?? (this.#block = takeBlock(sizeHint));
   }
 

@@ -154,7 +154,9 @@ export class StreamReader implements AsyncIterable<Uint8Array> {
    * Reads into memory of the caller's, as `Deno.Conn.read` does.
    *
    * When nothing is buffered the bytes come straight from the connection, without a copy, and the memory is in use until
-   * the promise settles. With a `signal` they are copied once, as a read from the system cannot be taken back.
+   * the promise settles. A read from the system cannot be taken back, so that nothing but bytes and the end of the
+   * connection settles it: what is fed or set meanwhile, by `setException` say, is told then. With a `signal` the bytes
+   * are copied once, and the read can be given up at any time.
    *
    * @param p The memory
    * @param options

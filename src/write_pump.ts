@@ -3,7 +3,8 @@
  *
  * Theory of operation. One write to the conn is under way at a time; what comes meanwhile is collected in the last chunk of
  * a queue. Its bytes are copied into blocks that are lent and come back, because the caller may reuse its memory at once
- * (SPEC M2); the bytes of `sendall` are a chunk of their own, which is the caller's memory and settles a promise (M3).
+ * (SPEC M2); the bytes of `sendall` are a chunk of their own, which is the caller's memory until a promise settles (M3). That
+ * is the promise of the very write, if nothing is in its way: one more would be a sixth of the garbage of an echo.
  *
  * A write that finds nothing under way is not begun at once either, but after a few hops of the microtask queue during
  * which nothing more was written: still in the same turn of the event loop (W4). For `Deno.Conn.write` makes its system call
@@ -45,8 +46,10 @@ export class WritePump {
   #state: State = "open";
   #ending = false;
   #size = 0;
-  /** The chunk whose write is under way. */
+  /** The chunk whose write is under way, even if the pump was closed since. */
   #current: Chunk | null = null;
+  /** What the pump was closed with. */
+  #error: Error | null = null;
   /** The chunks that wait, as a list: an array would be 0.15 KB of garbage for each lone write. */
   #first: Chunk | null = null;
   #last: Chunk | null = null;
@@ -110,10 +113,9 @@ export class WritePump {
   sendall(data: Uint8Array): Promise<void> {
     this.#size += data.length;
     const chunk = Chunk.borrow(data);
-    this.#enqueue(chunk);
-    if (this.#current === null) this.#next();
+    const sent = this.#current === null && this.#first === null ? this.#send(chunk) : this.#sendLater(chunk);
     this.checkMarks();
-    return chunk.sent!.promise;
+    return sent;
   }
 
   /** Ends the writing direction when everything is written. */
@@ -131,16 +133,15 @@ export class WritePump {
    */
   close(error: Error | null): void {
     this.#state = "closed";
-    const chunks = this.#current === null ? [] : [this.#current];
-    for (let chunk = this.#first; chunk !== null; chunk = chunk.next) chunks.push(chunk);
-    // A block whose write is under way may still be read from: it is left to the garbage collector.
-    this.#current = this.#first = this.#last = null;
+    this.#error = error;
     this.#size = 0;
-    for (const { sent } of chunks) {
-      // Who did not keep the promise learns of the loss by connectionLost().
-      sent?.promise.catch(() => {});
-      sent?.reject(lostError(error, "send"));
+    // Who did not keep the promise learns of the loss by connectionLost().
+    this.#current?.sent?.catch(ignore);
+    for (let chunk = this.#first; chunk !== null; chunk = chunk.next) {
+      chunk.sent?.catch(ignore);
+      chunk.settle?.reject(lostError(error, "send"));
     }
+    this.#first = this.#last = null;
   }
 
   /** Looks at the size, and pauses or resumes the protocol. */
@@ -181,31 +182,59 @@ export class WritePump {
     this.#last = chunk;
   }
 
+  #send(chunk: Chunk): Promise<void> {
+    this.#current = chunk;
+    return chunk.sent = this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
+  }
+
+  #sendLater(chunk: Chunk): Promise<void> {
+    const { promise } = chunk.settle = Promise.withResolvers();
+    chunk.sent = promise;
+    this.#enqueue(chunk);
+    if (this.#current === null) this.#next();
+    return promise;
+  }
+
   #start(chunk: Chunk): void {
     this.#current = chunk;
     this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
   }
 
-  readonly #onWritten = (n: number): void => {
-    const chunk = this.#current;
-    if (chunk === null) return;
+  // What these two return or throw settles the promise of a `sendall` that is that of its first write; else it is for nobody.
+
+  readonly #onWritten = (n: number): void | Promise<void> => {
+    if (this.#state === "closed") return this.#drop();
     if (!(n > 0)) {
-      this.#onError(new Deno.errors.WriteZero(`Cannot write: the connection took "${n}" bytes`));
-      return;
+      return this.#onError(new Deno.errors.WriteZero(`Cannot write: the connection took "${n}" bytes`));
     }
+    const chunk = this.#current!;
     this.#size -= n;
+    let rest: Promise<void> | undefined;
     if (chunk.advance(n)) {
       this.#current = null;
       this.#next();
     } else {
+      rest = chunk.promiseOfRest();
       this.#start(chunk);
     }
     this.checkMarks();
+    return rest;
   };
 
   readonly #onError = (thrown: unknown): void => {
-    if (this.#state !== "closed") this.#owner.writingFailed(toNetError(thrown, "write"));
+    this.#fail(thrown);
+    this.#drop();
   };
+
+  /** Gives up what was being written when the pump was closed: not before, as its memory was in use until now (SPEC M3). */
+  #drop(): void {
+    const { sent, settle } = this.#current!;
+    this.#current = null;
+    if (sent === null) return;
+    const error = lostError(this.#error, "send");
+    if (settle === null) throw error;
+    settle.reject(error);
+  }
 
   /** Nothing is under way: what comes next? */
   #next(): void {
@@ -217,10 +246,14 @@ export class WritePump {
       this.#start(chunk);
     } else if (this.#state === "ending") {
       this.#state = "halfClosing";
-      this.#conn.closeWrite!().then(() => this.#halfClosed(), this.#onError);
+      this.#conn.closeWrite!().then(() => this.#halfClosed(), (thrown) => this.#fail(thrown));
     } else {
       this.#owner.writingFlushed();
     }
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#state !== "closed") this.#owner.writingFailed(toNetError(thrown, "write"));
   }
 
   #halfClosed(): void {
@@ -233,28 +266,30 @@ export class WritePump {
 /** Bytes that lie together, to be written in as few calls as the conn makes of them. */
 class Chunk {
   /** The promise of `sendall`, whose memory this then is. */
-  readonly sent: PromiseWithResolvers<void> | null;
+  sent: Promise<void> | null = null;
+  /** What settles it, or its rest; `null` if it is that of the write under way. */
+  settle: PromiseWithResolvers<void> | null = null;
   /** What is to be written after it. */
   next: Chunk | null = null;
   #block: Uint8Array;
   #start = 0;
   #end: number;
 
-  private constructor(block: Uint8Array, end: number, sent: PromiseWithResolvers<void> | null) {
+  private constructor(block: Uint8Array, end: number) {
     this.#block = block;
     this.#end = end;
-    this.sent = sent;
   }
 
   static copy(data: Uint8Array): Chunk {
-    if (data.length > LARGEST_CHUNK) return new Chunk(new Uint8Array(data), data.length, null);
+    if (data.length > LARGEST_CHUNK) return new Chunk(new Uint8Array(data), data.length);
     const block = takeBlock(data.length);
     block.set(data);
-    return new Chunk(block, data.length, null);
+    return new Chunk(block, data.length);
   }
 
+  /** The memory of a `sendall`. */
   static borrow(data: Uint8Array): Chunk {
-    return new Chunk(data, data.length, Promise.withResolvers());
+    return new Chunk(data, data.length);
   }
 
   /** What is still to be written. */
@@ -285,10 +320,19 @@ class Chunk {
     this.#start += n;
     if (this.#start < this.#end) return false;
     if (this.sent === null) giveBlock(this.#block);
-    else this.sent.resolve();
+    else if (this.settle !== null) this.settle.resolve();
     return true;
   }
+
+  /** After a write that did not take all: what settles a `sendall` with the writes to come; else nothing. */
+  promiseOfRest(): Promise<void> | undefined {
+    if (this.sent === null || this.settle !== null) return undefined;
+    this.settle = Promise.withResolvers();
+    return this.settle.promise;
+  }
 }
+
+function ignore(): void {}
 
 const LARGEST_CHUNK = 262144;
 const LARGE_ENOUGH = 65536;

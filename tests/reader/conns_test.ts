@@ -141,30 +141,37 @@ for (const kind of Object.keys(kinds)) {
     assertEquals(text(memory.subarray(0, 4)), "abcd");
   });
 
-  Deno.test(`StreamReader.readinto() over ${kind} that ends before its bytes come leaves them to the next read [R7, R8]`, async () => {
+  Deno.test(`StreamReader.readinto() over ${kind} keeps its memory until the conn is done with it, whatever is set or fed [M3]`, async () => {
     await using ends = await open(kind);
     const { reader, writer, peer } = ends;
-    // As programs do to time out a read.
-    const failed = outcome(reader.readinto(new Uint8Array(10)));
-    reader.setException(new Deno.errors.TimedOut("too slow"));
-    assertEquals(await failed, "TimedOut: too slow");
+    const [first, second] = [new Uint8Array(10), new Uint8Array(10)];
+    const fed = reader.readinto(first);
+    reader.feedData(bytes("fed"));
+    await turns(2);
+    assertEquals(first, new Uint8Array(10));
     await writeAll(peer, bytes("late"));
-    await until(() => reader.buffered > 0);
+    assertEquals(await fed, 7);
+    assertEquals(text(first.subarray(0, 7)), "fedlate");
+
+    const failed = outcome(reader.readinto(second));
+    reader.setException(new Deno.errors.TimedOut("too slow"));
+    await turns(2);
+    await writeAll(peer, bytes("late"));
+    assertEquals(await failed, "TimedOut: too slow");
+    // They were not asked for any more, and are left to the next read [R8].
     assertEquals(text(await reader.read(10)), "late");
     assertEquals(writer.isClosing(), false);
   });
 
-  Deno.test(`StreamReader.readinto() over ${kind} that was fed otherwise does not take the bytes of the next one`, async () => {
-    await using ends = await open(kind);
-    const { reader, peer } = ends;
-    const [first, second] = [new Uint8Array(10), new Uint8Array(10)];
-    const fed = reader.readinto(first);
-    reader.feedData(bytes("fed"));
-    assertEquals(await fed, 3);
-    const next = reader.readinto(second);
-    await writeAll(peer, bytes("late"));
-    assertEquals(await next, 4);
-    assertEquals(text(second.subarray(0, 4)), "late");
+  Deno.test(`StreamReader.readinto() over ${kind} ends with the connection, as what that was lost with says [M3]`, async () => {
+    for (const failure of [null, new Deno.errors.TimedOut("too slow")]) {
+      await using ends = await open(kind);
+      const { reader, writer } = ends;
+      const read = outcome(reader.readinto(new Uint8Array(10)));
+      if (failure !== null) reader.setException(failure);
+      writer.abort();
+      assertEquals(await read, failure === null ? "null" : "TimedOut: too slow");
+    }
   });
 
   Deno.test(`StreamReader reads nothing over ${kind} unless a read waits [R10]`, async () => {

@@ -205,7 +205,7 @@ async function run(one: Case): Promise<string | null> {
       case "feed": {
         let data = bytes(operation.data);
         if (model.ended) break;
-        const { target } = queue;
+        const target = queue.lendTarget();
         if (target !== null && data.length > 0) {
           // As a transport does that read right into it.
           const direct = data.subarray(0, target.length);

@@ -141,6 +141,30 @@ Deno.test("the caller's memory is free when write() returns, and in use until se
   transport.abort();
 });
 
+for (const [what, before, taken] of [["alone", "", 0], ["in part", "", 2], ["behind others", "x", 1]] as const) {
+  Deno.test(`sendall() under way ${what} when the connection is lost rejects when the conn is done with its memory [M3]`, async () => {
+    for (const kept of [true, false]) {
+      const { conn, transport, protocol } = await over();
+      if (before !== "") transport.write(before);
+      const sending = transport.sendall(new Uint8Array(5));
+      await turn();
+      if (taken > 0) await conn.take(taken);
+      // As a system that is still sending when the conn is closed.
+      const write = conn.writes.shift()!;
+      transport.abort();
+      await turn();
+      assertEquals(protocol.calls, ["lost: null"]);
+      const settled: string[] = [];
+      if (kept) sending.then(() => settled.push("sent"), (error: Error) => settled.push(error.message));
+      await turn();
+      assertEquals(settled, []);
+      write.reject(new Deno.errors.Interrupted("operation canceled"));
+      await turn();
+      assertEquals(settled, kept ? ["Cannot send: the connection is closed"] : []);
+    }
+  });
+}
+
 Deno.test("memory that is lent while a write is under way is not written over by later writes [M2]", async () => {
   const { conn, transport, taken } = await over();
   const other = await over();

@@ -9,9 +9,8 @@
  *
  * The queue also governs the transport that feeds it, by one of two policies. *Bounded*, as in asyncio: paused while more
  * than twice the limit is buffered. *On demand*: paused whenever no read waits. A read may offer its caller's memory as
- * the `target` to be filled straight from the connection.
- * It waits by the promise of the very call that does so, as the memory is in use just as long (M3): nothing else settles it,
- * and what it came to before is told when it *lands*.
+ * the `target` to be filled straight from the connection. It waits *directly* then: by the promise of the very call, as the
+ * memory is in use just as long (SPEC M3). What the read came to before is told when the call *lands*.
  *
  * @module
  */
@@ -30,6 +29,8 @@ export interface Pausable extends Pick<ReadTransport, "pauseReading" | "resumeRe
 /** One try at a read: the result, or `undefined` for "not yet". */
 export type Attempt<A, T> = (queue: ReadQueue, argument: A) => T | undefined;
 
+type Outcome = "result" | "error";
+
 /** Bytes that were fed, the read that waits, and how the stream stands. */
 export class ReadQueue {
   /** What was fed and not yet read. An attempt that succeeds takes by {@linkcode take} or {@linkcode drop} only. */
@@ -42,13 +43,12 @@ export class ReadQueue {
   /** The read that waits: its attempt, what settles its promise, the memory it offers, what ends its listening to a signal. */
   #waiting: Attempt<unknown, unknown> | null = null;
   #argument: unknown;
-  #resolve: (result: unknown) => void = nobody;
-  #reject: (error: unknown) => void = nobody;
+  #settlers: PromiseWithResolvers<unknown> | null = null;
   #target: Uint8Array | null = null;
   /** Whether that memory is being read into. */
   #lent = false;
-  /** What the read that it was lent for came to, until its promise settles. */
-  #outcome: "none" | "result" | "error" = "none";
+  /** What a read that waits directly came to, until it lands. */
+  #outcome: Outcome | null = null;
   #result: unknown;
   #stopListening: (() => void) | null = null;
   #transport: Pausable | null = null;
@@ -199,7 +199,7 @@ export class ReadQueue {
     this.#lent = false;
     if (this.#target !== target || this.buffer.length > 0) return this.feed(target.subarray(0, n));
     this.#stopWaiting();
-    this.#resolve(n);
+    this.#settle("result", n);
     this.#govern();
   }
 
@@ -220,16 +220,13 @@ export class ReadQueue {
   }
 
   #wait<T>(): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#resolve = resolve as (result: unknown) => void;
-    this.#reject = reject;
-    return promise;
+    const settlers = Promise.withResolvers<T>();
+    this.#settlers = settlers as PromiseWithResolvers<unknown>;
+    return settlers.promise;
   }
 
   /** Waits by the promise of the call that reads into the caller's memory, if one is begun for it. */
   #waitDirectly<T>(): Promise<T> {
-    this.#resolve = this.#keepResult;
-    this.#reject = this.#keepError;
     this.#govern();
     if (this.#lent && this.#transport!.rideRead !== undefined) {
       return this.#transport!.rideRead<T>(this.#landed as () => T);
@@ -237,25 +234,28 @@ export class ReadQueue {
     return new Promise((resolve) => resolve(this.#landed() as T));
   }
 
-  readonly #keepResult = (result: unknown): void => {
-    this.#outcome = "result";
-    this.#result = result;
-  };
-
-  readonly #keepError = (error: unknown): void => {
-    this.#outcome = "error";
-    this.#result = error;
-  };
-
   /** The memory is the caller's again: what did the read come to? It may still have to wait. */
   readonly #landed = (): unknown => {
     this.#lent = false;
     const outcome = this.#outcome;
-    if (outcome === "none") return this.#wait();
-    this.#outcome = "none";
+    if (outcome === null) return this.#wait();
+    this.#outcome = null;
     if (outcome === "error") throw this.#result;
     return this.#result;
   };
+
+  #settle(outcome: Outcome, result: unknown): void {
+    const settlers = this.#settlers;
+    this.#settlers = null;
+    if (settlers === null) {
+      this.#outcome = outcome;
+      this.#result = result;
+    } else if (outcome === "result") {
+      settlers.resolve(result);
+    } else {
+      settlers.reject(result);
+    }
+  }
 
   #tryAgain(): void {
     const attempt = this.#waiting;
@@ -268,11 +268,11 @@ export class ReadQueue {
         this.#waiting = attempt;
       } else {
         this.#stopWaiting();
-        this.#resolve(result);
+        this.#settle("result", result);
       }
     } catch (error) {
       this.#stopWaiting();
-      this.#reject(error);
+      this.#settle("error", error);
     }
   }
 
@@ -280,7 +280,7 @@ export class ReadQueue {
     const onAbort = () => {
       // The transport is not paused here: what a read under way brings shall be fed, where it is safe from errors.
       this.#stopWaiting();
-      this.#reject(signal.reason);
+      this.#settle("error", signal.reason);
     };
     signal.addEventListener("abort", onAbort);
     this.#stopListening = () => signal.removeEventListener("abort", onAbort);
@@ -308,5 +308,3 @@ export class ReadQueue {
     }
   }
 }
-
-function nobody(): void {}

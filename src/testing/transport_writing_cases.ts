@@ -272,6 +272,18 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
+    what: "rejects what sendall() has not sent when it is aborted",
+    rule: "W8",
+    async run(scene) {
+      const { a, b } = await scene.openRecording();
+      b.pauseReading();
+      const sending = [50_000_000, 1].map((size) => started(a.sendall(new Uint8Array(size))));
+      await scene.quiet();
+      a.abort();
+      for (const promise of sending) await checkRejects(promise, [Error], "sendall() amid an abort");
+    },
+  },
+  {
     what: "is aborted while it closes",
     rule: "W8",
     async run(scene) {

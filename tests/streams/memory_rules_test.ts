@@ -1,6 +1,7 @@
 /** Whose memory is whose: what the library may use, for how long, and how much of it [M1, M2, M3, M4]. */
-import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
-import { type ConnLike, connPair, createConnection, openConnection, Protocol } from "../../mod.ts";
+import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals } from "@std/assert";
+import { deadline } from "@std/async";
+import { type ConnLike, connPair, createConnection, openConnection, Protocol, type StreamWriter } from "../../mod.ts";
 import { hookedConn, RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { kinds, pattern, plainKinds, text, until } from "../serving/kit.ts";
@@ -72,6 +73,29 @@ for (const kind of kinds) {
     await until(() => received.length === 1);
     assertEquals(received, [2 * big.length + 7]);
   });
+
+  for (const who of ["this side", "the peer"]) {
+    Deno.test(`${kind.name}: a readinto() and a sendall() that wait both end when ${who} aborts [M3, W8]`, async () => {
+      const accepted = Promise.withResolvers<StreamWriter>();
+      await using server = await kind.startServer((_reader, writer) => accepted.resolve(writer));
+      await using client = await kind.openConnection(server);
+      const peer = await accepted.promise;
+      const reading = client.reader.readinto(new Uint8Array(10)).catch((error) => error);
+      // Nobody reads: the second one waits behind the first.
+      const sending = [50_000_000, 1].map((size) =>
+        client.writer.sendall(new Uint8Array(size)).catch((error) => error)
+      );
+      await turns(10);
+      (who === "this side" ? client.writer : peer).abort();
+      const [read, ...sent] = await deadline(Promise.all([reading, ...sending]), 10_000);
+      if (who === "this side") assertEquals(read, null);
+      else assert(read === null || read instanceof Error, `${read}`);
+      for (const error of sent) {
+        assertInstanceOf(error, who === "this side" ? Deno.errors.ConnectionReset : Error);
+      }
+      peer.abort();
+    });
+  }
 }
 
 Deno.test("sendall() hands the caller's own memory to the conn [M3]", async () => {

@@ -8,7 +8,7 @@
  * | ---------- | ------------------- | ----------------------------------------------------------------- |
  * | init       | no                  | not yet: the protocol is being told of its connection             |
  * | reading    | yes                 | yes                                                               |
- * | delivering | no                  | yes: a callback of the protocol runs, the next read comes after it |
+ * | delivering | no                  | yes: a callback of the protocol runs, or has: the next read follows |
  * | paused     | no                  | no                                                                |
  * | keeping    | yes                 | no: what it brings will be kept                                   |
  * | kept       | no                  | no: what a read brought lies here                                 |
@@ -19,7 +19,9 @@
  * | ended      | no                  | no                                                                |
  *
  * A pause inside a callback leads from `delivering` to `paused`, where no read is under way (SPEC C5): a protocol that
- * pauses after each piece reads on demand, and never more than it asked for.
+ * pauses after each piece reads on demand, and never more than it asked for. The next read is begun a hop of the microtask
+ * queue after a callback: so what many connections answer in one turn leaves first, in one go, while those who get it are
+ * awake (1 KiB echo by protocol, 100 connections: 0.80 to 0.88 and 0.82 to 0.91 x raw).
  *
  * A plain protocol is read for in one block that is used again and again, and gets copies; a new block for every read
  * would halve the throughput of 10 KiB messages. The size of reads follows what they bring: an idle connection costs 2 KiB, or
@@ -303,8 +305,12 @@ export class ReadPump {
       else if (buffered === this.#giver) this.#lifecycle.bufferUpdated(n);
       else this.#deliverElsewhere(n);
     }
-    if (this.#state === "delivering") this.#read();
+    if (this.#state === "delivering") queueMicrotask(this.#readOn);
   }
+
+  readonly #readOn = (): void => {
+    if (this.#state === "delivering") this.#read();
+  };
 
   /** The protocol was switched to a buffered one while the read was under way: its bytes go to other memory. */
   #deliverElsewhere(n: number): void {

@@ -7,16 +7,18 @@
 /** For the id of a row: a paragraph of Markdown. */
 export const bounds: Readonly<Record<string, string>> = {
   "echo-1k":
-    "Over an instant connection a protocol takes 0.27 µs more than raw, streams 0.48, `readinto` with `sendall` 0.24; the rest " +
-    "of the difference is put down to caches, as the garbage is what differs: an echo makes 3.3 KB of garbage in Deno itself, and 0.4 (protocol), 0.8 " +
-    "(streams) or 0.85 more here, in a new space larger than the second cache. A promise with its two functions is 0.3 KB of " +
-    "that, a `then` 0.1, a view 0.1. Gained: a write that was alone the time before leaves at once (protocol 0.90 to 0.97 × raw, " +
-    "streams 0.83 to 0.88), no closure and no array for a read and a write (1 to 3 %). Tried: `new Promise` with a shared executor " +
-    "instead of `Promise.withResolvers`, within the noise; settling `sendall` by the promise of the write itself, 0.07 µs, but " +
-    "it would reject late.",
+    "Over an instant connection a protocol takes 0.3 µs more than raw, streams 0.5, `readinto` with `sendall` 0.15, a BufferedProtocol " +
+    "with `sendall` 0.06; the rest of the difference is put down to caches, as the garbage is what differs: an echo makes 3.3 KB in Deno " +
+    "itself, and 0.3 (protocol), 0.7 (streams) or 0.2 more here, in a new space larger than the second cache. A promise with its two " +
+    "functions is 0.3 KB, a `then` 0.1, a view 0.1. Gained: a write that was alone the time before leaves at once (protocol 0.90 to 0.97 " +
+    "× raw, streams 0.83 to 0.88), no closure and no array for a read and a write (1 to 3 %), no promises for `readinto` and `sendall` but those " +
+    "of the calls themselves (0.91 to 0.94 and 0.95 to 0.99 × raw). That is not to be had for `read`, which others may end by `setException` or " +
+    "`feedEof`. Tried: `new Promise` with a shared executor instead of `Promise.withResolvers`, within the noise.",
   "echo-1k-100":
     "As for 10 connections, with a new space that Deno grows to 16 MB, so that garbage is colder still. Gained: 8 MiB of blocks are " +
-    "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time).",
+    "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time). And answers leave before the next " +
+    "reads are begun, as they do in a plain loop: while one follows the other closely, the other side need not be woken for each, which " +
+    "costs the sender (protocol 0.80 to 0.88 and 0.82 to 0.91 × raw). Reading three hops later instead of one was worse.",
   "echo-10k":
     "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, 1 to 2 for " +
     "the collector, whose helper threads share the server's core here, for V8 marks its heap anew every 3,000 messages or so. With " +

@@ -8,7 +8,7 @@
  * | ---------- | ------------------- | ----------------------------------------------------------------- |
  * | init       | no                  | not yet: the protocol is being told of its connection             |
  * | reading    | yes                 | yes                                                               |
- * | delivering | no                  | yes: a callback of the protocol runs, or has: the next read follows |
+ * | delivering | no                  | yes: a callback of the protocol runs, or ran: a read comes next   |
  * | paused     | no                  | no                                                                |
  * | keeping    | yes                 | no: what it brings will be kept                                   |
  * | kept       | no                  | no: what a read brought lies here                                 |

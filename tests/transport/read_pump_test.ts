@@ -252,6 +252,34 @@ Deno.test("a read of no bytes that is no end is tried again [C1]", async () => {
   transport.abort();
 });
 
+Deno.test("answers of several connections to bytes of one turn all leave before the next reads begin", async () => {
+  const log: string[] = [];
+  class LoggingConn extends ManualConn {
+    override read(p: Uint8Array): Promise<number | null> {
+      log.push("read");
+      return super.read(p);
+    }
+    override write(p: Uint8Array): Promise<number> {
+      log.push("write");
+      return super.write(p);
+    }
+  }
+  const conns = [new LoggingConn(), new LoggingConn(), new LoggingConn()];
+  const transports: Transport[] = [];
+  for (const conn of conns) {
+    const echo = new Recorder({ data: ({ transport, calls }) => transport.write(calls.at(-1)!) });
+    transports.push((await createConnection(() => echo, { conn })).transport);
+  }
+  // Once a transport has seen that its writes are alone, they leave at once.
+  for (let round = 0; round < 2; round++) {
+    log.length = 0;
+    await Promise.all(conns.map((conn) => conn.bring("x")));
+    await Promise.all(conns.map((conn) => conn.take()));
+  }
+  assertEquals(log, ["write", "write", "write", "read", "read", "read"]);
+  for (const transport of transports) transport.abort();
+});
+
 Deno.test("a buffered protocol's own memory is read into, one getBuffer per read [M3]", async () => {
   const { conn, protocol, transport } = await over(new BufferedRecorder(10));
   assertStrictEquals(conn.reads[0]!.p, protocol.memory);

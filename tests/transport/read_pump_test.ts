@@ -426,6 +426,27 @@ Deno.test("an idle connection holds a small block, a busy one reads large ones, 
   transport.abort();
 });
 
+Deno.test("messages of 100 KiB come in one read each, but on few connections at a time, as the others would hold large blocks", async () => {
+  const message = "x".repeat(102_400);
+  const isLarge = ({ conn }: { conn: ManualConn }) => conn.reads[0]!.p.length > message.length;
+  const bringLarge = async ({ conn }: { conn: ManualConn }) => {
+    while (conn.reads[0]!.p.length < message.length) await conn.bring("x".repeat(conn.reads[0]!.p.length));
+    await conn.bring(message);
+  };
+  for (let round = 0; round < 2; round++) {
+    const all = await Promise.all(Array.from({ length: 40 }, () => over(new Recorder())));
+    for (const one of all) await bringLarge(one);
+    assertEquals(all.filter(isLarge).length, 32);
+    // The rest of a connection that goes small again is another's.
+    const [first, last] = [all[0]!, all.at(-1)!];
+    await first.conn.bring("x");
+    await bringLarge(last);
+    assertEquals([isLarge(first), isLarge(last)], [false, true]);
+    for (const { transport } of all) transport.abort();
+    await turn();
+  }
+});
+
 Deno.test("setProtocol() refuses what is no protocol, and keeps the one it has [C8]", async () => {
   const { conn, protocol, transport } = await over(new Recorder());
   for (const none of [null, undefined, {}, "text"]) {

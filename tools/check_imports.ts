@@ -27,6 +27,7 @@ export const FLOORS: string[][] = [
     "src/abortable.ts",
     "src/pause.ts",
     "src/memory.ts",
+    "src/burst.ts",
     "src/byte_buffer.ts",
     "src/separators.ts",
     "src/water_marks.ts",

@@ -9,7 +9,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "echo-1k":
     "Over an instant connection a protocol takes 0.3 µs more than raw, streams 0.5, `readinto` with `sendall` 0.15, a BufferedProtocol " +
     "with `sendall` 0.06; the rest of the difference is put down to caches, as the garbage is what differs: an echo makes 3.3 KB in Deno " +
-    "itself, and 0.3 (protocol), 0.7 (streams) or 0.2 more here, in a new space larger than the second cache. A promise with its two " +
+    "itself, and 0.4 (protocol), 0.7 (streams) or 0.2 more here, in a new space larger than the second cache. A promise with its two " +
     "functions is 0.3 KB, a `then` 0.1, a view 0.1. Gained: a write that was alone the time before leaves at once (protocol 0.90 to 0.97 " +
     "× raw, streams 0.83 to 0.88), no closure and no array for a read and a write (1 to 3 %), no promises for `readinto` and `sendall` but those " +
     "of the calls themselves (0.91 to 0.94 and 0.95 to 0.99 × raw). That is not to be had for `read`, which others may end by `setException` or " +
@@ -18,7 +18,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "As for 10 connections, with a new space that Deno grows to 16 MB, so that garbage is colder still. Gained: 8 MiB of blocks are " +
     "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time). And answers leave before the next " +
     "reads are begun, as they do in a plain loop: while one follows the other closely, the other side need not be woken for each, which " +
-    "costs the sender (protocol 0.80 to 0.88 and 0.82 to 0.91 × raw); for the same reason lone writes of many connections are begun in " +
+    "costs the sender (protocol 0.81 to 0.89 and 0.82 to 0.91 × raw); for the same reason lone writes of many connections are begun in " +
     "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Reading three hops later instead of one was worse. What is left is put down to " +
     "caches: over instant connections streams take 0.45 µs more than raw with 100 as with 10.",
   "echo-10k":
@@ -33,7 +33,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "As at 10 KiB: of 65 to 80 µs two copies, into fresh memory and into what is sent, take 18, the collector's helper threads 9 and its part of the main thread some more; `node:net` " +
     "hands out fresh memory as well, but sends the caller's own memory, which must then be left alone; asyncio and uvloop have " +
     "theirs back at once, by reference counts. Gained: a read of 16 KiB that fills is followed by one into a large block " +
-    "(63 to 47 µs by protocol), which few connections keep for the next message (streams 92 to 76 µs, protocols 76 to 71), writes that leave at " +
+    "(63 to 47 µs by protocol), which few connections keep for the next message (streams 92 to 76 µs, protocols 76 to 71 and, in another run, 84 to 86), writes that leave at " +
     "once (0.35 to 0.40 × raw). Tried and dropped: reading right into fresh memory, at half the speed; an untouched array of 1 GiB that makes V8 " +
     "collect less often, 14 % faster, but a program's business, not a library's. Streams of `read(65536)` cut a message in three.",
   "lines-tcp":

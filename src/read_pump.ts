@@ -21,13 +21,13 @@
  * A pause inside a callback leads from `delivering` to `paused`, where no read is under way (SPEC C5): a protocol that
  * pauses after each piece reads on demand, and never more than it asked for. The next read is begun a hop of the microtask
  * queue after a callback: so what many connections answer in one turn leaves first, in one go, while those who get it are
- * awake (1 KiB echo by protocol, 100 connections: 0.80 to 0.88 and 0.82 to 0.91 x raw).
+ * awake (1 KiB echo by protocol, 100 connections: 0.81 to 0.89 and 0.82 to 0.91 x raw).
  *
  * A plain protocol is read for in one block that is used again and again, and gets copies; a new block for every read
  * would halve the throughput of 10 KiB messages. The size of reads follows what they bring: an idle connection costs 2 KiB, or
  * 16 after larger messages. A read that fills its block is followed by one into a larger block; and where messages of over 16
  * KiB come, few connections may keep a large block for the next one, which then comes in one read, not in two (100 KiB
- * echo: by streams 92 to 76 µs, by protocol 76 to 71).
+ * echo: by streams 92 to 76 µs, by protocol 76 to 71 and, in another run, 84 to 86).
  *
  * @module
  */

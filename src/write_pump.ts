@@ -4,7 +4,7 @@
  * Theory of operation. One write to the conn is under way at a time; what comes meanwhile is collected in the last chunk of
  * a queue. Its bytes are copied into blocks that are lent and come back, because the caller may reuse its memory at once
  * (SPEC M2); the bytes of `sendall` are a chunk of their own, which is the caller's memory until a promise settles (M3). That
- * is the promise of the very write, if nothing is in its way: one more would be a sixth of the garbage of an echo.
+ * is the promise of the very write, if nothing is in its way: one more would be 0.3 KB of the 4.4 KB of garbage of an echo.
  *
  * A write that finds nothing under way is not begun at once either, but after a few hops of the microtask queue during
  * which nothing more was written: still in the same turn of the event loop (W4). For `Deno.Conn.write` makes its system call

@@ -313,14 +313,12 @@ Deno.test("createDatagramEndpoint() rejects with what the factory throws, or if 
     throw error;
   };
   assertStrictEquals(await assertRejects(() => createDatagramEndpoint(fail, options)), error);
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  await assertRejects(() => createDatagramEndpoint(() => ({}) as any, options), TypeError, "datagramReceived()");
+  await assertRejects(() => createDatagramEndpoint(() => ({}) as never, options), TypeError, "datagramReceived()");
 });
 
 Deno.test("createDatagramEndpoint() refuses addresses that are none [V2]", async () => {
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  const refused = (options: any, kind: new (message: string) => Error, message: string) =>
-    assertRejects(() => open(options), kind, message);
+  const refused = (options: unknown, kind: new (message: string) => Error, message: string) =>
+    assertRejects(() => open(options as never), kind, message);
   await refused({}, TypeError, "neither localAddr nor remoteAddr is given");
   await refused({ localAddr: {}, family: 4 }, TypeError, 'there is no option "family"');
   await refused({ localAddr: {}, broadcast: 1 }, TypeError, "broadcast must be a boolean");

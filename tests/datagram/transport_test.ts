@@ -189,8 +189,7 @@ Deno.test("DatagramTransport.sendto() knows its peer by every spelling of the ad
 Deno.test("DatagramTransport.sendto() refuses what is no datagram or no address, in every phase [W5]", async () => {
   const { protocol, transport } = made(null);
   const check = () => {
-    // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-    const sendto = (data: any, addr: any) => () => transport.sendto(data, addr);
+    const sendto = (data: unknown, addr: unknown) => () => transport.sendto(data as never, addr as never);
     assertThrows(sendto("text", peer), TypeError, 'data must be a Uint8Array, not "string"');
     assertThrows(sendto(undefined, peer), TypeError);
     assertThrows(sendto(bytes("a"), { hostname: "", port: 1 }), TypeError);
@@ -329,8 +328,7 @@ Deno.test("DatagramTransport.setProtocol() switches at any time and refuses othe
   await second.lost.promise;
   assertEquals(protocol.calls, ["connectionMade", "datagramReceived(1, 2000)"]);
   assertEquals(second.calls, ["datagramReceived(2, 2000)", "connectionLost(null)"]);
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  for (const other of [null, {}, 1] as any[]) {
+  for (const other of [null, {}, 1] as never[]) {
     assertThrows(() => transport.setProtocol(other), TypeError, "it must have datagramReceived()");
   }
 });

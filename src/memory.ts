@@ -79,7 +79,7 @@ export function allocate(n: number): Uint8Array {
 }
 
 /** The sizes in which blocks are lent, in bytes: small enough to idle with, then what fills fewer and fewer calls. */
-export const BLOCK_SIZES = [2048, 16384, 262144] as const;
+export const BLOCK_SIZES = [2048, 16384, 65536, 262144] as const;
 
 // How many bytes of each size are kept. With fewer, connections that read and write in one turn make new blocks all the time:
 // 100 connections with 1 KiB ran at 0.64 x raw with 32 KiB kept, 10 with 100 KiB at half the speed with 1 MiB.

@@ -14,7 +14,7 @@ const MOST_GROWTH = 128 * MiB;
 const BEYOND_THE_SYSTEM = 64 * MiB;
 
 /** What one read can bring beyond the bound at which it is the last one. */
-const LARGEST_READ = 256 * 1024;
+const LARGEST_READ = 64 * 1024;
 
 function connectTo(server: Server, kind: Kind): Promise<Deno.Conn> {
   return kind.name === "Unix"

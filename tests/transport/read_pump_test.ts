@@ -426,25 +426,41 @@ Deno.test("an idle connection holds a small block, a busy one reads large ones, 
   transport.abort();
 });
 
-Deno.test("messages of 100 KiB come in one read each, but on few connections at a time, as the others would hold large blocks", async () => {
-  const message = "x".repeat(102_400);
-  const isLarge = ({ conn }: { conn: ManualConn }) => conn.reads[0]!.p.length > message.length;
-  const bringLarge = async ({ conn }: { conn: ManualConn }) => {
-    while (conn.reads[0]!.p.length < message.length) await conn.bring("x".repeat(conn.reads[0]!.p.length));
-    await conn.bring(message);
+for (const [size, most] of [[65536, 128], [262144, 32]] as const) {
+  Deno.test(`connections keep blocks of ${size} bytes for the next large message, but no more than 8 MiB in all [M4]`, async () => {
+    const isLarge = ({ conn }: { conn: ManualConn }) => conn.reads[0]!.p.length > 16384;
+    const bringLarge = async ({ conn }: { conn: ManualConn }) => {
+      while (conn.reads[0]!.p.length < size) await conn.bring("x".repeat(conn.reads[0]!.p.length));
+      await conn.bring("x".repeat(size / 2));
+    };
+    for (let round = 0; round < 2; round++) {
+      const all = await Promise.all(Array.from({ length: most + 8 }, () => over(new Recorder())));
+      for (const one of all) await bringLarge(one);
+      assertEquals(all.filter(isLarge).length, most);
+      // What a connection that goes small again no longer keeps, another one may.
+      const [first, last] = [all[0]!, all.at(-1)!];
+      while (isLarge(first)) await first.conn.bring("x");
+      await bringLarge(last);
+      assertEquals([isLarge(first), isLarge(last)], [false, true]);
+      for (const { transport } of all) transport.abort();
+      await turn();
+    }
+  });
+}
+
+Deno.test("reads go from 64 to 256 KiB when two in a row fill, as one does for 100 KiB", async () => {
+  const { conn, transport } = await over(new Recorder());
+  const sizes: number[] = [];
+  const bring = async (n: number) => {
+    sizes.push(conn.reads[0]!.p.length);
+    await conn.bring("x".repeat(n));
   };
-  for (let round = 0; round < 2; round++) {
-    const all = await Promise.all(Array.from({ length: 40 }, () => over(new Recorder())));
-    for (const one of all) await bringLarge(one);
-    assertEquals(all.filter(isLarge).length, 32);
-    // The rest of a connection that goes small again is another's.
-    const [first, last] = [all[0]!, all.at(-1)!];
-    await first.conn.bring("x");
-    await bringLarge(last);
-    assertEquals([isLarge(first), isLarge(last)], [false, true]);
-    for (const { transport } of all) transport.abort();
-    await turn();
+  for (const n of [2048, 16384, 65536, 18_432, 65536, 36_864, 65536, 65536, 262_144, 262_144, 100_000, 1]) {
+    await bring(n);
   }
+  assertEquals(sizes, [2048, 16384, 65536, 65536, 65536, 65536, 65536, 65536, 262_144, 262_144, 262_144, 262_144]);
+  assertEquals(conn.reads[0]!.p.length, 65536);
+  transport.abort();
 });
 
 Deno.test("setProtocol() refuses what is no protocol, and keeps the one it has [C8]", async () => {

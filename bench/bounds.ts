@@ -19,23 +19,34 @@ export const bounds: Readonly<Record<string, string>> = {
     "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time). And answers leave before the next " +
     "reads are begun, as they do in a plain loop: while one follows the other closely, the other side need not be woken for each, which " +
     "costs the sender (protocol 0.81 to 0.89 and 0.82 to 0.91 × raw); for the same reason lone writes of many connections are begun in " +
-    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Reading three hops later instead of one was worse. What is left is put down to " +
-    "caches: over instant connections streams take 0.45 µs more than raw with 100 as with 10.",
+    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Now the other side sleeps as often as with raw, once for 90 messages, and make as many system " +
+    "calls. Tried and dropped: reading three hops later instead of one; writes in bursts of 4, 8, 16 or 32 (no difference); reading right into the memory " +
+    "that is handed out (5 % slower); views kept with the blocks instead of made for each message (0.05 µs less over instant connections, " +
+    "protocols 3 to 7 % slower here, as what is kept is colder than what is made anew). What is left is put down to caches: over instant " +
+    "connections streams take 0.45 µs more than raw with 100 as with 10.",
   "echo-10k":
-    "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, 1 to 2 for " +
-    "the collector, whose helper threads share the server's core here, for V8 marks its heap anew every 3,000 messages or so. With " +
-    "one hot block handed out again and again, which a user must not be given, protocols take 9.4 µs where they take 11.4. Tried: " +
-    "an array for each message, blocks of 32, 64, 112 and 256 KiB to cut from, a freed block of 30 MiB that makes the allocator " +
-    "keep its pages (kept: 0.66 to 0.71 × raw), an untouched array of 32 to 256 MiB that makes V8 collect less often (nothing). Gained " +
+    "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, and the collector. " +
+    "A plain loop with that copy and the one that `write` makes (raw with copies) is no faster than protocols are. The collector has a " +
+    "fast and a slow phase. V8 marks its heap, for 4 to 6 ms, when some 8 MB were handed out since it last reclaimed any; scavenges, of 0.2 ms, " +
+    "reclaim them too, and come first as long as the young generation is small (protocol 9.1 to 10.4 µs a message), but not once it has grown, " +
+    "after some 100,000 messages (12.7 to 15.7 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
+    "keeps it small: 8.4 µs, 0.82 × raw, and streams 9.0, 0.76 × raw. Tried: " +
+    "an array for each message, blocks of 30, 60, 64, 112 and 256 KiB to cut from, a freed block of 30 MiB that makes the allocator " +
+    "keep its pages (kept: 0.66 to 0.71 × raw), an untouched array of 32 to 256 MiB that makes V8 collect less often (nothing), one of 33 MiB " +
+    "now and then that makes it scavenge more often (slower: it marks more often too). Gained " +
     "besides: a write that was alone the time before leaves at once (protocol 0.63 to 0.72 × raw, streams 0.58 to 0.60). `readinto` with " +
     "`sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":
-    "As at 10 KiB: of 65 to 80 µs two copies, into fresh memory and into what is sent, take 18, the collector's helper threads 9 and its part of the main thread some more; `node:net` " +
-    "hands out fresh memory as well, but sends the caller's own memory, which must then be left alone; asyncio and uvloop have " +
-    "theirs back at once, by reference counts. Gained: a read of 16 KiB that fills is followed by one into a large block " +
-    "(63 to 47 µs by protocol), which few connections keep for the next message (streams 92 to 76 µs, protocols 76 to 71 and, in another run, 84 to 86), writes that leave at " +
+    "As at 10 KiB, and more of it. That protocols be 1.3 × node:net, and hand out bytes that are never written again, cannot both be had here: " +
+    "the plain loop with the two copies (raw with copies) is 0.91 to 0.94 × node:net, and with the first copy alone 0.93; the second " +
+    "alone, from memory that is handed out and written again, would be 1.5. Protocols are as fast as that loop. `node:net` " +
+    "hands out fresh memory as well, but sends the caller's own, which must then be left alone; asyncio and uvloop have " +
+    "theirs back at once, by reference counts. Of 65 µs, 20 are what fresh memory costs beyond a copy into memory that is used again: " +
+    "it is cold, and V8 marks its heap for it every 20 to 160 MB. Gained: a read of 16 KiB that fills is followed by one into a large block " +
+    "(63 to 47 µs by protocol), which connections keep for the next message (streams 92 to 76 µs), of 64 KiB rather than 256, as those of many " +
+    "connections crowd each other out of the caches (100 connections: protocols 111 to 81 µs, streams 154 to 88); writes that leave at " +
     "once (0.35 to 0.40 × raw). Tried and dropped: reading right into fresh memory, at half the speed; an untouched array of 1 GiB that makes V8 " +
-    "collect less often, 14 % faster, but a program's business, not a library's. Streams of `read(65536)` cut a message in three.",
+    "collect less often, 14 % faster, but a program's business, not a library's; blocks of 32, 48, 96 and 128 KiB (10 to 25 % slower).",
   "lines-tcp":
     "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.27 µs a line on " +
     "top of 0.47. All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +

@@ -18,6 +18,7 @@ const CONNECTIONS = Math.min(10_000, descriptorLimit() - 100);
 
 const everyone: Contestant[] = [
   "raw",
+  "raw with copies",
   "ours: protocol",
   "ours: buffered",
   "ours: stream",
@@ -53,6 +54,7 @@ export const rows: Row[] = [
   },
   echo("echo-10k", 10, 10, [
     { who: "ours: protocol", floor: raw(0.65), aim: { against: "Bun", ratio: 1 } },
+    { who: "ours: protocol", floor: { against: "raw with copies", ratio: 0.9 } },
     { who: "ours: stream", floor: raw(0.60), aim: raw(0.75) },
     goal("ours: zero-copy", 0.95, 1),
     goal("ours: buffered", 0.95, 1),
@@ -63,6 +65,7 @@ export const rows: Row[] = [
       floor: { against: "node:net on Deno", ratio: 1.3 },
       aim: { against: "uvloop protocol", ratio: 1 },
     },
+    { who: "ours: protocol", floor: { against: "raw with copies", ratio: 0.9 } },
     {
       who: "ours: stream",
       floor: { against: "uvloop streams", ratio: 1 },

@@ -42,6 +42,7 @@ type Command = () => Promise<readonly string[] | string>;
 
 const servers = {
   "raw": deno("raw.ts"),
+  "raw with copies": deno("raw.ts", "--api", "copies"),
   "ours: protocol": deno("ours_protocol.ts", "--api", "protocol"),
   "ours: buffered": deno("ours_protocol.ts", "--api", "buffered"),
   "ours: stream": deno("ours_streams.ts", "--api", "stream"),

@@ -1,16 +1,17 @@
 /**
- * Raw: plain loops over `Deno.Conn`, with nothing between.
+ * Raw: plain loops over `Deno.Conn`, with nothing between; with `--api copies` the echo copies as the package has to.
  *
  * @module
  */
-import { announce, countBytes, serverOptions } from "./options.ts";
-import { rawEcho, writeAll } from "./raw_echo.ts";
+import { announce, countBytes, option, serverOptions } from "./options.ts";
+import { copyingEcho, rawEcho, writeAll } from "./raw_echo.ts";
 
 const { port, mode, buffer, tls } = serverOptions();
 const listener = tls
   ? Deno.listenTls({ hostname: "127.0.0.1", port, ...tls })
   : Deno.listen({ hostname: "127.0.0.1", port });
-const serve = { echo: rawEcho, sink, source }[mode];
+const echo = option("api") === "copies" ? copyingEcho : rawEcho;
+const serve = { echo, sink, source }[mode];
 announce((listener.addr as Deno.NetAddr).port);
 for await (const conn of listener) {
   // As the library does; a TLS connection has no such call.

@@ -1,7 +1,7 @@
 /**
  * Memory that costs little: fresh memory is what costs most in this package, so it is made in as few pieces as possible.
  *
- * Two kinds, for two kinds of owner:
+ * Three kinds, for three kinds of owner:
  *
  * - {@linkcode copyOf} and {@linkcode allocate} make memory that is given away for good. Pieces are cut one after the other
  *   from shared blocks, never to be reused: 1 KiB costs 0.1 µs so against 0.7 µs for an array of its own, 10 KiB 0.6 against
@@ -9,6 +9,9 @@
  *   of 256 KiB, cheaper in themselves, made 10 KiB messages a fifth slower, as the system takes such memory back.
  * - {@linkcode takeBlock} and {@linkcode giveBlock} lend memory that comes back, as a stack: what was used last is used
  *   next, and the caches stay warm.
+ * - {@linkcode SharedBlock}s lend small pieces that come back in any order, for what many connections write at a time: of
+ *   few blocks more is in the caches than of many, and of small ones (1 KiB echo, 100 connections: streams 0.79 to 0.84 and
+ *   0.80 to 0.84 x raw, protocols 0.87 to 0.90 and 0.87 to 0.88; 10 connections: 0.84 to 0.86 and 0.92 to 0.93).
  *
  * @module
  */
@@ -27,11 +30,13 @@ function keepFreedMemory(): void {
   new ArrayBuffer(RESERVE).transfer(0);
 }
 
+const NO_BLOCK = new Uint8Array(0);
+
 /** Cuts pieces from blocks. */
 class Cutter {
   readonly largestPiece: number;
   readonly #blockSize: number;
-  #block = new Uint8Array(0);
+  #block = NO_BLOCK;
   #used = 0;
 
   constructor(blockSize: number, largestPiece: number) {
@@ -108,4 +113,49 @@ export function takeBlock(n: number): Uint8Array {
 export function giveBlock(block: Uint8Array): void {
   const i = BLOCK_SIZES.indexOf(block.length as typeof BLOCK_SIZES[number]);
   if (i >= 0 && stacks[i]!.length * block.length < KEPT_PER_SIZE) stacks[i]!.push(block);
+}
+
+// A piece keeps a whole block from being used again, as long as its write is under way.
+const SHARED_SIZE = 16384;
+
+/** A block that small pieces are cut from. When all of them are back, it is used anew. */
+export class SharedBlock {
+  /** The largest piece worth sharing a block, in bytes: with larger ones there is little to gain. */
+  static readonly largestPiece = 2048;
+  static #current = new SharedBlock();
+  #bytes: Uint8Array = NO_BLOCK;
+  #used = 0;
+  #lent = 0;
+
+  /**
+   * Finds a block to lend a piece from.
+   *
+   * @param n The size of the piece, in bytes, no more than {@linkcode largestPiece}
+   * @returns The block
+   */
+  static for(n: number): SharedBlock {
+    const current = SharedBlock.#current;
+    if (current.#bytes.length - current.#used >= n) return current;
+    const next = SharedBlock.#current = new SharedBlock();
+    next.#bytes = takeBlock(SHARED_SIZE);
+    return next;
+  }
+
+  /**
+   * Lends a piece.
+   *
+   * @param n Its size, as it was given to {@linkcode SharedBlock.for}
+   * @returns The piece, with anything in it
+   */
+  lend(n: number): Uint8Array {
+    this.#lent++;
+    return this.#bytes.subarray(this.#used, this.#used += n);
+  }
+
+  /** Takes note that a piece is used no more. */
+  takeBack(): void {
+    if (--this.#lent > 0) return;
+    this.#used = 0;
+    if (this !== SharedBlock.#current) giveBlock(this.#bytes);
+  }
 }

@@ -23,7 +23,7 @@ import { beginTogether, type Starter } from "./burst.ts";
 import type { ConnLike } from "./conn.ts";
 import { lostError, toNetError } from "./errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { giveBlock, takeBlock } from "./memory.ts";
+import { giveBlock, SharedBlock, takeBlock } from "./memory.ts";
 import { WaterMarks } from "./water_marks.ts";
 
 type State = "open" | "ending" | "halfClosing" | "ended" | "closed";
@@ -99,8 +99,8 @@ export class WritePump implements Starter {
    */
   write(data: Uint8Array): void {
     this.#size += data.length;
-    if (this.#last === null || !this.#last.append(data)) this.#enqueue(Chunk.copy(data));
     const alone = this.#isAlone();
+    if (this.#last === null || !this.#last.append(data)) this.#enqueue(Chunk.copy(data, alone));
     if (this.#current === null) {
       if (this.#size >= LARGE_ENOUGH) this.#next();
       else if (alone) beginTogether(this);
@@ -282,19 +282,24 @@ class Chunk {
   /** What is to be written after it. */
   next: Chunk | null = null;
   #block: Uint8Array;
+  /** What it is a piece of. */
+  #shared: SharedBlock | null;
   #start = 0;
   #end: number;
 
-  private constructor(block: Uint8Array, end: number) {
+  private constructor(block: Uint8Array, end: number, shared: SharedBlock | null = null) {
     this.#block = block;
     this.#end = end;
+    this.#shared = shared;
   }
 
-  static copy(data: Uint8Array): Chunk {
+  /** A copy of bytes; if they will be alone, as far as one can tell, where those of others lie. */
+  static copy(data: Uint8Array, alone: boolean): Chunk {
     if (data.length > LARGEST_CHUNK) return new Chunk(new Uint8Array(data), data.length);
-    const block = takeBlock(data.length);
+    const shared = alone && data.length <= SharedBlock.largestPiece ? SharedBlock.for(data.length) : null;
+    const block = shared === null ? takeBlock(data.length) : shared.lend(data.length);
     block.set(data);
-    return new Chunk(block, data.length);
+    return new Chunk(block, data.length, shared);
   }
 
   /** The memory of a `sendall`. */
@@ -317,7 +322,7 @@ class Chunk {
     if (end > this.#block.length) {
       const block = takeBlock(end);
       block.set(this.#block.subarray(0, this.#end));
-      giveBlock(this.#block);
+      this.#giveBack();
       this.#block = block;
     }
     this.#block.set(data, this.#end);
@@ -329,7 +334,7 @@ class Chunk {
   advance(n: number): boolean {
     this.#start += n;
     if (this.#start < this.#end) return false;
-    if (this.sent === null) giveBlock(this.#block);
+    if (this.sent === null) this.#giveBack();
     else if (this.settle !== null) this.settle.resolve();
     return true;
   }
@@ -339,6 +344,12 @@ class Chunk {
     if (this.sent === null || this.settle !== null) return undefined;
     this.settle = Promise.withResolvers();
     return this.settle.promise;
+  }
+
+  #giveBack(): void {
+    if (this.#shared === null) return giveBlock(this.#block);
+    this.#shared.takeBack();
+    this.#shared = null;
   }
 }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { allocate, BLOCK_SIZES, copyOf, giveBlock, takeBlock } from "../../src/memory.ts";
+import { allocate, BLOCK_SIZES, copyOf, giveBlock, SharedBlock, takeBlock } from "../../src/memory.ts";
+import { SeededRandom } from "../../src/testing/mod.ts";
 
 const SIZES = [0, 1, 1000, 2048, 2049, 16384, 65536, 65537, 262144, 300_000];
 
@@ -54,4 +55,27 @@ Deno.test("giveBlock() keeps a bounded number of blocks, and only of the sizes i
   const foreign = new Uint8Array(size - 1);
   giveBlock(foreign);
   assert(takeBlock(size - 1) !== foreign);
+});
+
+Deno.test("SharedBlock lends pieces that do not overlap, and lends them anew when they are back", () => {
+  const random = new SeededRandom(7);
+  const lent: { block: SharedBlock; piece: Uint8Array; mark: number }[] = [];
+  const buffers = new Set<ArrayBufferLike>();
+  for (let i = 0; i < 20_000; i++) {
+    if (lent.length < 100 && random.next() < 0.52) {
+      const n = random.integer(1, SharedBlock.largestPiece);
+      const block = SharedBlock.for(n);
+      const piece = block.lend(n);
+      assertEquals(piece.length, n);
+      lent.push({ block, piece: piece.fill(i % 251), mark: i % 251 });
+      buffers.add(piece.buffer);
+    } else if (lent.length > 0) {
+      const [{ block, piece, mark }] = lent.splice(random.integer(0, lent.length - 1), 1) as [typeof lent[number]];
+      assert(piece.every((byte) => byte === mark), "written over");
+      block.takeBack();
+    }
+  }
+  // 100 pieces of 1 KiB, taken back in any order, keep their blocks busy for long; but not for ever.
+  assert(buffers.size < 100, `${buffers.size} blocks`);
+  for (const { block } of lent) block.takeBack();
 });

@@ -1,6 +1,7 @@
 /** The writing half of a connection, call by call: what is written when, in which pieces [W2 to W9, M2, M3]. */
 import { assert, assertEquals, assertLess, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { createConnection, Protocol } from "../../mod.ts";
+import { SeededRandom } from "../../src/testing/mod.ts";
 import { ManualConn, turn } from "./manual_conn.ts";
 
 class Recorder extends Protocol {
@@ -184,6 +185,36 @@ Deno.test("memory that is lent while a write is under way is not written over by
   assertEquals(taken(), "mine" + "more".repeat(10));
   transport.abort();
   other.transport.abort();
+});
+
+Deno.test("lone writes of many connections that share blocks come out whole, whichever is taken when [M2, W3]", async () => {
+  const random = new SeededRandom(20260);
+  const all = await Promise.all(Array.from({ length: 12 }, () => over()));
+  const expected = all.map(() => "");
+  for (let round = 0; round < 25; round++) {
+    // Each answers what it reads, most of them with one write, and the system takes a part of what some wait for.
+    for (const [i, { conn, transport }] of all.entries()) {
+      await conn.bring("?");
+      for (let pieces = random.next() < 0.1 ? 3 : 1; pieces > 0; pieces--) {
+        const piece = `${i}.${round}`.padEnd(random.integer(0, 2100), `<${i}>`);
+        const bytes = new TextEncoder().encode(piece);
+        transport.write(bytes);
+        bytes.fill(0);
+        expected[i] += piece;
+      }
+    }
+    await turn();
+    for (const { conn } of all) {
+      if (conn.writes.length > 0 && random.next() < 0.7) {
+        await conn.take(random.next() < 0.5 ? undefined : random.integer(1, conn.writes[0]!.p.length));
+      }
+    }
+  }
+  for (const [i, { conn, transport, taken }] of all.entries()) {
+    while (conn.writes.length > 0) await conn.take();
+    assertEquals(taken(), expected[i]);
+    transport.abort();
+  }
 });
 
 Deno.test("pauseWriting comes inside the write() that exceeds high, resumeWriting at low, in turn [W2]", async () => {

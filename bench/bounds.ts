@@ -19,8 +19,9 @@ export const bounds: Readonly<Record<string, string>> = {
     "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time). And answers leave before the next " +
     "reads are begun, as they do in a plain loop: while one follows the other closely, the other side need not be woken for each, which " +
     "costs the sender (protocol 0.81 to 0.89 and 0.82 to 0.91 × raw); for the same reason lone writes of many connections are begun in " +
-    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Now the other side sleeps as often as with raw, once for 90 messages, and make as many system " +
-    "calls. Tried and dropped: reading three hops later instead of one; writes in bursts of 4, 8, 16 or 32 (no difference); reading right into the memory " +
+    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Lone small writes of many connections share blocks, of which seven stay in the caches where a hundred did not (streams 0.79 to 0.84 and " +
+    "0.78 to 0.83, protocols 0.87 to 0.90 and 0.85 to 0.90). The other side sleeps as often as with raw, once for 90 messages, and there are as many " +
+    "system calls. Tried and dropped: reading three hops later instead of one; writes in bursts of 4, 8, 16 or 32 (no difference); reading right into the memory " +
     "that is handed out (5 % slower); views kept with the blocks instead of made for each message (0.05 µs less over instant connections, " +
     "protocols 3 to 7 % slower here, as what is kept is colder than what is made anew). What is left is put down to caches: over instant " +
     "connections streams take 0.45 µs more than raw with 100 as with 10.",
@@ -29,11 +30,12 @@ export const bounds: Readonly<Record<string, string>> = {
     "A plain loop with that copy and the one that `write` makes (raw with copies) is no faster than protocols are. The collector has a " +
     "fast and a slow phase. V8 marks its heap, for 4 to 6 ms, when some 8 MB were handed out since it last reclaimed any; scavenges, of 0.2 ms, " +
     "reclaim them too, and come first as long as the young generation is small (protocol 9.1 to 10.4 µs a message), but not once it has grown, " +
-    "after some 100,000 messages (12.7 to 15.7 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
+    "after some 100,000 messages (12.7 to 16.2 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
     "keeps it small: 8.4 µs, 0.82 × raw, and streams 9.0, 0.76 × raw. Tried: " +
     "an array for each message, blocks of 30, 60, 64, 112 and 256 KiB to cut from, a freed block of 30 MiB that makes the allocator " +
     "keep its pages (kept: 0.66 to 0.71 × raw), an untouched array of 32 to 256 MiB that makes V8 collect less often (nothing), one of 33 MiB " +
-    "now and then that makes it scavenge more often (slower: it marks more often too). Gained " +
+    "now and then, or garbage of an eighth to a half of each message, that make it scavenge more often (slower, as it marks more often too; " +
+    "and faster only until the young generation grows further). Gained " +
     "besides: a write that was alone the time before leaves at once (protocol 0.63 to 0.72 × raw, streams 0.58 to 0.60). `readinto` with " +
     "`sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":

@@ -23,12 +23,12 @@ import { rows } from "./rows.ts";
 const args = parse(Deno.args);
 const effort: Effort = args.quick
   ? { rounds: args.rounds ?? 1, firstWarmup: 200, warmup: 100, duration: 200 }
-  : { rounds: args.rounds ?? 5, firstWarmup: 400, warmup: 120, duration: 300 };
+  : { rounds: args.rounds, firstWarmup: 400, warmup: 50, duration: 130 };
 const circumstances = {
   ...await versions(),
   load: (await loadGenerator()).description,
   pinning,
-  effort: `${effort.rounds} rounds of ${effort.duration} ms`,
+  effort: `${effort.rounds ?? "12"} rounds of ${effort.duration} ms for most rows`,
 };
 console.log(`${circumstances.present.join(", ")}\nload generator: ${circumstances.load}; ${pinning}`);
 console.log(`not installed: ${circumstances.absent.join(", ") || "none"}`);

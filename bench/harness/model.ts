@@ -52,7 +52,7 @@ export interface Row {
   goals: Goal[];
   /** Which group of bars of the chart it is, if any. */
   chart?: string;
-  /** The least number of rounds, where one sample is too noisy. */
+  /** How many rounds, if not a few. */
   rounds?: number;
   /** The least length of a measurement, in milliseconds, where one unit of work takes long; then one round will do. */
   duration?: number;

@@ -17,7 +17,8 @@ import {
 
 /** How long and how often. */
 export interface Effort {
-  rounds: number;
+  /** For all rows, whatever they ask for themselves. */
+  rounds: number | undefined;
   /** Milliseconds before the first measurement of an entry, and before each other one. */
   firstWarmup: number;
   warmup: number;
@@ -37,7 +38,7 @@ export async function runRow(row: Row, effort: Effort): Promise<RowResult> {
       if (typeof started === "string") outcome.missing = started;
       else running.set(outcome, started);
     }
-    const rounds = row.duration === undefined ? Math.max(effort.rounds, row.rounds ?? 1) : 1;
+    const rounds = row.duration === undefined ? effort.rounds ?? row.rounds ?? FEW_ROUNDS : 1;
     const duration = Math.max(effort.duration, row.duration ?? 0);
     for (let round = 0; round < rounds; round++) {
       for (const [outcome, entry] of running) {
@@ -62,6 +63,9 @@ export async function runRow(row: Row, effort: Effort): Promise<RowResult> {
   }));
   return { row, outcomes, verdicts };
 }
+
+/** Where a sample is a whole program that measures itself. */
+const FEW_ROUNDS = 5;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

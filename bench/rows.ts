@@ -11,7 +11,7 @@ import { denoProgram, idleMemory, pythonProgram, startup } from "./harness/progr
 const KIB = 1024;
 
 /** Short rounds and many, as what else the machine does comes and goes: a ratio is of what was measured seconds apart. */
-const MANY_ROUNDS = 12;
+export const MANY_ROUNDS = 12;
 
 /** How many idle connections memory is measured over. */
 const IDLE = 2000;

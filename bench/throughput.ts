@@ -18,7 +18,7 @@ import type { RowResult } from "./harness/model.ts";
 import { pinning } from "./harness/processes.ts";
 import { page, rowText } from "./harness/report.ts";
 import { type Effort, runRow } from "./harness/run_row.ts";
-import { rows } from "./rows.ts";
+import { MANY_ROUNDS, rows } from "./rows.ts";
 
 const args = parse(Deno.args);
 const effort: Effort = args.quick
@@ -28,7 +28,7 @@ const circumstances = {
   ...await versions(),
   load: (await loadGenerator()).description,
   pinning,
-  effort: `${effort.rounds ?? "12"} rounds of ${effort.duration} ms for most rows`,
+  effort: `${effort.rounds ?? MANY_ROUNDS} rounds of ${effort.duration} ms for most rows`,
 };
 console.log(`${circumstances.present.join(", ")}\nload generator: ${circumstances.load}; ${pinning}`);
 console.log(`not installed: ${circumstances.absent.join(", ") || "none"}`);

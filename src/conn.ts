@@ -31,3 +31,46 @@ export interface ConnLike {
   /** The address of the other end, where there is one. */
   readonly remoteAddr?: Deno.Addr;
 }
+
+// A conn that throws instead of rejecting, against the contract, counts as one that rejects: those who call it are called by
+// the microtask queue, where an error would end the program.
+
+/**
+ * Begins to read.
+ *
+ * @param conn What to read from
+ * @param p The memory to read into
+ * @returns As `conn.read`; rejects if that throws
+ */
+export function readFrom(conn: ConnLike, p: Uint8Array): Promise<number | null> {
+  try {
+    return conn.read(p);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/**
+ * Begins to write.
+ *
+ * @param conn What to write to
+ * @param p The bytes
+ * @returns As `conn.write`; rejects if that throws
+ */
+export function writeTo(conn: ConnLike, p: Uint8Array): Promise<number> {
+  try {
+    return conn.write(p);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/**
+ * Ends the writing direction, where that can be done.
+ *
+ * @param conn What to end it of
+ * @returns As `conn.closeWrite`; rejects if that throws
+ */
+export async function endWriting(conn: ConnLike): Promise<void> {
+  await conn.closeWrite?.();
+}

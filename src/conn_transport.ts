@@ -18,7 +18,7 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
+import { type ConnLike, endWriting } from "./conn.ts";
 import { lostError } from "./errors.ts";
 import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
 import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
@@ -315,7 +315,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   async #sayGoodbye(): Promise<void> {
-    if (!this.#writes.ending) await this.#conn.closeWrite?.();
+    if (!this.#writes.ending) await endWriting(this.#conn);
     if (!this.#reads.sawEnd) await this.#reads.discard();
   }
 

@@ -120,7 +120,7 @@ const SHARED_SIZE = 16384;
 
 /** A block that small pieces are cut from. When all of them are back, it is used anew. */
 export class SharedBlock {
-  /** The largest piece worth sharing a block, in bytes: with larger ones there is little to gain. */
+  /** The largest piece to lend, in bytes: larger ones are better off with a block of their own, as few fit into one. */
   static readonly largestPiece = 2048;
   static #current = new SharedBlock();
   #bytes: Uint8Array = NO_BLOCK;

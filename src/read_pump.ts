@@ -33,7 +33,7 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
+import { type ConnLike, readFrom } from "./conn.ts";
 import { toNetError } from "./errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { BLOCK_SIZES, copyOf, giveBlock, takeBlock } from "./memory.ts";
@@ -251,7 +251,7 @@ export class ReadPump {
   }
 
   #issue(): void {
-    this.#promise = this.#conn.read(this.#memory).then(this.#onRead, this.#onError);
+    this.#promise = readFrom(this.#conn, this.#memory).then(this.#onRead, this.#onError);
   }
 
   readonly #onRead = (n: number | null): unknown => {

@@ -20,7 +20,7 @@
  * @module
  */
 import { beginTogether, type Starter } from "./burst.ts";
-import type { ConnLike } from "./conn.ts";
+import { type ConnLike, endWriting, writeTo } from "./conn.ts";
 import { lostError, toNetError } from "./errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { giveBlock, SharedBlock, takeBlock } from "./memory.ts";
@@ -194,7 +194,7 @@ export class WritePump implements Starter {
 
   #send(chunk: Chunk): Promise<void> {
     this.#current = chunk;
-    return chunk.sent = this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
+    return chunk.sent = writeTo(this.#conn, chunk.rest).then(this.#onWritten, this.#onError);
   }
 
   #sendLater(chunk: Chunk): Promise<void> {
@@ -207,7 +207,7 @@ export class WritePump implements Starter {
 
   #start(chunk: Chunk): void {
     this.#current = chunk;
-    this.#conn.write(chunk.rest).then(this.#onWritten, this.#onError);
+    writeTo(this.#conn, chunk.rest).then(this.#onWritten, this.#onError);
   }
 
   // What these two return or throw settles the promise of a `sendall` that is that of its first write; else it is for nobody.
@@ -256,7 +256,7 @@ export class WritePump implements Starter {
       this.#start(chunk);
     } else if (this.#state === "ending") {
       this.#state = "halfClosing";
-      this.#conn.closeWrite!().then(() => this.#halfClosed(), (thrown) => this.#fail(thrown));
+      endWriting(this.#conn).then(() => this.#halfClosed(), (thrown) => this.#fail(thrown));
     } else {
       this.#owner.writingFlushed();
     }

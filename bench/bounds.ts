@@ -27,7 +27,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "connections streams take 0.45 µs more than raw with 100 as with 10.",
   "echo-10k":
     "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, and the collector. " +
-    "A plain loop with that copy and the one that `write` makes (raw with copies) is as fast as protocols are (0.99 to 1.06) or, with half the heap to mark, a fifth faster: the collector has a " +
+    "A plain loop with that copy and the one that `write` makes (raw with copies) is as fast as protocols are (0.99 to 1.06) or, with half the heap to mark, an eighth to a quarter faster: the collector has a " +
     "fast and a slow phase. V8 marks its heap, for 4 to 6 ms, when some 8 MB were handed out since it last reclaimed any; scavenges, of 0.2 ms, " +
     "reclaim them too, and come first as long as the young generation is small (protocol 9.1 to 10.4 µs a message), but not once it has grown, " +
     "after some 100,000 messages (12.7 to 16.2 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
@@ -41,7 +41,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "echo-100k":
     "As at 10 KiB, and more of it. That protocols be 1.3 × node:net, and hand out bytes that are never written again, cannot both be had here: " +
     "the plain loop with the two copies (raw with copies) is 0.91 to 0.94 × node:net, and with the first copy alone 0.93; the second " +
-    "alone, from memory that is handed out and written again, would be 1.5. Protocols are as fast as that loop. `node:net` " +
+    "alone, from memory that is handed out and written again, would be 1.5. Protocols are 0.91 to 1.03 × that loop from run to run, once 0.83. `node:net` " +
     "hands out fresh memory as well, but sends the caller's own, which must then be left alone; asyncio and uvloop have " +
     "theirs back at once, by reference counts. Of 65 µs, 20 are what fresh memory costs beyond a copy into memory that is used again: " +
     "it is cold, and V8 marks its heap for it every 20 to 160 MB. Gained: a read of 16 KiB that fills is followed by one into a large block " +

@@ -19,15 +19,14 @@ export const bounds: Readonly<Record<string, string>> = {
     "kept, so that 100 writes in one turn make no new ones (0.64 to 0.85 × raw by processor time). And answers leave before the next " +
     "reads are begun, as they do in a plain loop: while one follows the other closely, the other side need not be woken for each, which " +
     "costs the sender (protocol 0.81 to 0.89 and 0.82 to 0.91 × raw); for the same reason lone writes of many connections are begun in " +
-    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Lone small writes of many connections share blocks, of which seven stay in the caches where a hundred did not (streams 0.79 to 0.84 and " +
-    "0.78 to 0.83, protocols 0.87 to 0.90 and 0.85 to 0.90). The other side sleeps as often as with raw, once for 90 messages, and there are as many " +
+    "one go (streams 0.77 to 0.81 and 0.81 to 0.84). Lone small writes of many connections share blocks (streams 0.78 to 0.83, protocols 0.85 to 0.90). The other side sleeps as often as with raw, once for 90 messages, and there are as many " +
     "system calls. Tried and dropped: reading three hops later instead of one; writes in bursts of 4, 8, 16 or 32 (no difference); reading right into the memory " +
     "that is handed out (5 % slower); views kept with the blocks instead of made for each message (0.05 µs less over instant connections, " +
     "protocols 3 to 7 % slower here, as what is kept is colder than what is made anew). What is left is put down to caches: over instant " +
     "connections streams take 0.45 µs more than raw with 100 as with 10.",
   "echo-10k":
     "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, and the collector. " +
-    "A plain loop with that copy and the one that `write` makes (raw with copies) is as fast as protocols are (0.99 to 1.06) or, with half the heap to mark, an eighth to a quarter faster: the collector has a " +
+    "A plain loop with that copy and the one that `write` makes (raw with copies) is as fast as protocols are (0.99 to 1.06) or an eighth to a quarter faster, perhaps as it has half the heap to mark: the collector has a " +
     "fast and a slow phase. V8 marks its heap, for 4 to 6 ms, when some 8 MB were handed out since it last reclaimed any; scavenges, of 0.2 ms, " +
     "reclaim them too, and come first as long as the young generation is small (protocol 9.1 to 10.4 µs a message), but not once it has grown, " +
     "after some 100,000 messages (12.7 to 16.2 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
@@ -39,14 +38,11 @@ export const bounds: Readonly<Record<string, string>> = {
     "besides: a write that was alone the time before leaves at once (protocol 0.63 to 0.72 × raw, streams 0.58 to 0.60). `readinto` with " +
     "`sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":
-    "As at 10 KiB, and more of it. That protocols be 1.3 × node:net, and hand out bytes that are never written again, cannot both be had here: " +
-    "the plain loop with the two copies (raw with copies) is 0.91 to 0.94 × node:net, and with the first copy alone 0.93; the second " +
-    "alone, from memory that is handed out and written again, would be 1.5. Protocols are 0.91 to 1.03 × that loop from run to run, once 0.83. `node:net` " +
+    "As at 10 KiB, and more of it. With the server on one core, as here, the plain loop with the two copies (raw with copies) was 0.91 and 0.94 × node:net in two runs, with the first copy alone 0.93, with the second alone, from memory that is handed out and written again, 1.5. With the server on both cores, and the collector's threads on the other one, that loop was 1.17 in one run beside other work, and protocols 0.92; in two runs with nothing beside, before reads of 64 KiB, protocols were 1.14 and 1.2: so what is out of reach on one core may not be on two. Protocols are 0.91 to 1.03 × that loop from run to run, once 0.83. `node:net` " +
     "hands out fresh memory as well, but sends the caller's own, which must then be left alone; asyncio and uvloop have " +
     "theirs back at once, by reference counts. Of 65 µs, 20 are what fresh memory costs beyond a copy into memory that is used again: " +
     "it is cold, and V8 marks its heap for it every 20 to 160 MB. Gained: a read of 16 KiB that fills is followed by one into a large block " +
-    "(63 to 47 µs by protocol), which connections keep for the next message (streams 92 to 76 µs), of 64 KiB rather than 256, as those of many " +
-    "connections crowd each other out of the caches (100 connections: protocols 111 to 81 µs, streams 154 to 88); writes that leave at " +
+    "(63 to 47 µs by protocol), which connections keep for the next message (streams 92 to 76 µs), of 64 KiB rather than 256, (100 connections: protocols 111 to 81 µs, streams 154 to 88); writes that leave at " +
     "once (0.35 to 0.40 × raw). Tried and dropped: reading right into fresh memory, at half the speed; an untouched array of 1 GiB that makes V8 " +
     "collect less often, 14 % faster, but a program's business, not a library's; blocks of 32, 48, 96 and 128 KiB (10 to 25 % slower).",
   "lines-tcp":

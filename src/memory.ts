@@ -9,9 +9,9 @@
  *   of 256 KiB, cheaper in themselves, made 10 KiB messages a fifth slower, as the system takes such memory back.
  * - {@linkcode takeBlock} and {@linkcode giveBlock} lend memory that comes back, as a stack: what was used last is used
  *   next, and the caches stay warm.
- * - {@linkcode SharedBlock}s lend small pieces that come back in any order, for what many connections write at a time: of
- *   few blocks more is in the caches than of many, and of small ones (1 KiB echo, 100 connections: streams 0.79 to 0.84 and
- *   0.80 to 0.84 x raw, protocols 0.87 to 0.90 and 0.87 to 0.88; 10 connections: 0.84 to 0.86 and 0.92 to 0.93).
+ * - {@linkcode SharedBlock}s lend small pieces that come back in any order, for what many connections write at a time: few
+ *   blocks instead of one for each (1 KiB echo, 100 connections: streams 0.78 to 0.83 x raw, protocols 0.85 to 0.90, each
+ *   give or take 0.02 to 0.03).
  *
  * @module
  */
@@ -120,7 +120,7 @@ const SHARED_SIZE = 16384;
 
 /** A block that small pieces are cut from. When all of them are back, it is used anew. */
 export class SharedBlock {
-  /** The largest piece to lend, in bytes: larger ones are better off with a block of their own, as few fit into one. */
+  /** The largest piece to lend, in bytes: larger ones get a block of their own. */
   static readonly largestPiece = 2048;
   static #current = new SharedBlock();
   #bytes: Uint8Array = NO_BLOCK;

@@ -28,8 +28,9 @@
  * 16 after larger messages. A read that fills its block is followed by one into a larger block; and where messages of over 16
  * KiB come, connections may keep a large block for the next one, which then comes in fewer reads, as long as they do not have
  * more than 8 MiB in all (100 KiB echo by streams, 10 connections: 92 to 76 µs). Of large blocks the smaller one must be
- * filled twice: a larger one is worth it for 1 MiB (0.83 to 0.65 ms), but crowds what many connections have out of the
- * caches (100 KiB echo, 100 connections: by protocol 114 to 86 µs, by streams, which stay with the smaller one, 169 to 101).
+ * filled twice: a larger one is worth it for 1 MiB (0.83 to 0.65 ms), but not for what many connections bring (100 KiB echo,
+ * 100 connections: by protocol 111 to 81 µs, by streams, which stay with the smaller one, 154 to 88; 10 connections: no
+ * difference), it seems as their blocks do not fit into the caches.
  *
  * @module
  */
@@ -340,7 +341,7 @@ export class ReadPump {
     this.#state = "kept";
   }
 
-  /** A read that fills its memory is followed by a larger one; one that would have fitted a smaller block by a smaller one. */
+  /** Reads that fill their memory are followed by larger ones; one that would have fitted a smaller block by a smaller one. */
   #adapt(n: number | null): void {
     const step = this.#step;
     if (n === null) return;

@@ -295,10 +295,7 @@ Deno.test("DatagramTransport only reports what pauseWriting(), resumeWriting() a
 Deno.test("DatagramTransport takes the rejection of an async callback as a throw [C6]", async () => {
   const { socket, protocol, transport } = made();
   const error = new Error("later");
-  // deno-lint-ignore require-await -- it is the rejection that counts
-  protocol.datagramReceived = async () => {
-    throw error;
-  };
+  protocol.datagramReceived = () => Promise.reject(error);
   const reports = await reportsOf(async () => {
     socket.receiver!.received(bytes("a"), peer);
     assertStrictEquals(await protocol.lost.promise, error);

@@ -143,20 +143,17 @@ Deno.test("connectReadPipe() and connectWritePipe() refuse what is no pipe, befo
   const { readable, writable } = memoryPipe();
   let made = 0;
   const factory = () => (made++, new Recorder());
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  for (const pipe of [undefined, null, 1, "stdin", {}, writable, { readable: 1 }] as any[]) {
+  for (const pipe of [undefined, null, 1, "stdin", {}, writable, { readable: 1 }] as never[]) {
     await assertRejects(() => connectReadPipe(factory, pipe), TypeError, "Cannot connect a read pipe: pipe must be a");
   }
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  for (const pipe of [undefined, null, 1, "stdout", {}, readable, { writable: 1 }] as any[]) {
+  for (const pipe of [undefined, null, 1, "stdout", {}, readable, { writable: 1 }] as never[]) {
     await assertRejects(
       () => connectWritePipe(factory, pipe),
       TypeError,
       "Cannot connect a write pipe: pipe must be a",
     );
   }
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  for (const noFactory of [undefined, new Recorder()] as any[]) {
+  for (const noFactory of [undefined, new Recorder()] as never[]) {
     await assertRejects(() => connectReadPipe(noFactory, readable), TypeError, "protocolFactory must be a function");
     await assertRejects(() => connectWritePipe(noFactory, writable), TypeError, "protocolFactory must be a function");
   }

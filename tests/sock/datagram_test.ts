@@ -115,8 +115,6 @@ Deno.test("sockRecvfrom() and sockSendto() work over anything of the shape of De
   assertEquals(await sockSendto(sock, bytes("hi"), peer), 2);
   assertEquals(calls, [["hi", peer]]);
   for (const n of [-1, NaN, 0.5]) await assertRejects(() => sockRecvfrom(sock, n), RangeError);
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  await assertRejects(() => sockRecvfrom({} as any, 1), TypeError);
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  await assertRejects(() => sockSendto(sock, "text" as any, peer), TypeError);
+  await assertRejects(() => sockRecvfrom({} as never, 1), TypeError);
+  await assertRejects(() => sockSendto(sock, "text" as never, peer), TypeError);
 });

@@ -122,8 +122,7 @@ Deno.test("sendFile() refuses a bad offset or count, and what is no file", async
       await assertRejects(() => sendFile(sink, file, { offset: bad }), RangeError, `not "${bad}"`);
       await assertRejects(() => sendFile(sink, file, { count: bad }), RangeError, `not "${bad}"`);
     }
-    // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-    const any = (value: unknown) => value as any;
+    const any = (value: unknown) => value as never;
     await assertRejects(() => sendFile(sink, file, { offset: any("1") }), TypeError);
     await assertRejects(() => sendFile(sink, any(null)), TypeError, "it must be a Deno.FsFile or a path");
     await assertRejects(() => sendFile(sink, any(digits)), TypeError);
@@ -191,8 +190,7 @@ Deno.test("sockSendfile() to a peer that reads nothing can be aborted: the posit
 Deno.test("sockSendfile() refuses options it does not know", async () => {
   await withFile(digits, (file) =>
     withConns(async (client) => {
-      // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-      await assertRejects(() => sockSendfile(client, file, { fallback: true } as any), TypeError, '"fallback"');
+      await assertRejects(() => sockSendfile(client, file, { fallback: true } as never), TypeError, '"fallback"');
       await assertRejects(() => sockSendfile(client, file, { offset: -1 }), RangeError);
       assertEquals(await sockSendfile(client, file), 10);
     }));

@@ -200,9 +200,8 @@ Deno.test("sockConnect() leaves nothing behind when aborted, before and during [
 });
 
 Deno.test("sockConnect() refuses options it does not know or cannot use [V2]", async () => {
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  const refused = (options: any, kind: new (message: string) => Error, message: string) =>
-    assertRejects(() => sockConnect(options), kind, message);
+  const refused = (options: unknown, kind: new (message: string) => Error, message: string) =>
+    assertRejects(() => sockConnect(options as never), kind, message);
   await refused(undefined, TypeError, "options must be an object");
   await refused({}, TypeError, "port is needed");
   await refused({ transport: "unix" }, TypeError, "path is needed");
@@ -280,8 +279,7 @@ Deno.test("sockRecv() refuses a bad n, and what is no conn", async () => {
   for (const n of [-1, 1.5, NaN, Infinity]) {
     await assertRejects(() => sockRecv(conn, n), RangeError, `not "${n}"`);
   }
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  const any = (value: unknown) => value as any;
+  const any = (value: unknown) => value as never;
   await assertRejects(() => sockRecv(conn, any("1")), TypeError);
   await assertRejects(() => sockRecv(any(null), 1), TypeError);
   await assertRejects(() => sockRecv(conn, 1, any({ timeout: 1 })), TypeError, 'there is no option "timeout"');

@@ -219,3 +219,16 @@ Deno.test("a write buffer holds what was written, and counts every byte of it [M
   transport.abort();
   b.close();
 });
+
+Deno.test("a stream reads 64 KiB at a time at most, however much comes [M4]", async () => {
+  const sizes: number[] = [];
+  const conn: ConnLike = {
+    read: (p) => Promise.resolve(sizes.push(p.length) && p.length),
+    write: (p) => Promise.resolve(p.length),
+    close: () => {},
+  };
+  const { reader, writer } = await openConnection({ conn });
+  await reader.readexactly(1_000_000);
+  writer.abort();
+  assertEquals(Math.max(...sizes), 65536);
+});

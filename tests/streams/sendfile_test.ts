@@ -98,8 +98,7 @@ Deno.test("StreamWriter.sendfile() refuses wrong parts, and a writer that was cl
   for (const options of [{ offset: -1 }, { offset: 0.5 }, { count: NaN }, { count: -3 }]) {
     await assertRejects(() => writer.sendfile(temp.file, options), RangeError);
   }
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  await assertRejects(() => writer.sendfile(5 as any), TypeError);
+  await assertRejects(() => writer.sendfile(5 as never), TypeError);
   await assertRejects(() => writer.sendfile(temp.path + ".none"), Deno.errors.NotFound);
   await writer.close();
   await assertRejects(() => writer.sendfile(temp.file), Error, "closed");

@@ -105,8 +105,7 @@ test("subprocessExec() rejects with NotFound or PermissionDenied, and leaves not
 test("subprocessExec() refuses wrong arguments and options, before it does anything", async () => {
   let made = 0;
   const factory = () => (made++, new Recorder());
-  // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-  const wrong: [any[], string][] = [
+  const wrong: [unknown[], string][] = [
     [[undefined, "sh", []], 'Cannot start a process: protocolFactory must be a function, not "null"'],
     [[factory, undefined, []], 'Cannot start a process: program must be a non-empty string or a URL, not "null"'],
     [[factory, "", []], 'Cannot start a process: program must be a non-empty string or a URL, not ""'],
@@ -126,8 +125,7 @@ test("subprocessExec() refuses wrong arguments and options, before it does anyth
     [[factory, "sh", [], { signal: "SIGTERM" }], "Cannot start a process: signal must be an AbortSignal"],
   ];
   for (const [args, message] of wrong) {
-    // deno-lint-ignore no-explicit-any -- what the types forbid is the test
-    await assertRejects(() => (subprocessExec as any)(...args), TypeError, message);
+    await assertRejects(() => subprocessExec(...args as Parameters<typeof subprocessExec>), TypeError, message);
   }
   assertEquals(made, 0);
   const noProtocol = () => ({ connectionMade() {} }) as unknown as SubprocessProtocol;

@@ -113,8 +113,7 @@ for (const [kind, make] of Object.entries(kinds)) {
         await using pair = await make(readAhead);
         const { client, reader, writer } = pair;
         await assertRejects(() => writer.startTls({ serverSide: true }), TypeError);
-        // deno-lint-ignore no-explicit-any
-        await assertRejects(() => client.writer.startTls({ colour: "red" } as any), TypeError, "colour");
+        await assertRejects(() => client.writer.startTls({ colour: "red" } as never), TypeError, "colour");
         await assertRejects(() => client.writer.startTls({ ...clientOptions(), handshakeTimeout: 0 }), RangeError);
         client.writer.write("still plain\n");
         assertEquals(decoder.decode(await reader.readline()), "still plain\n");

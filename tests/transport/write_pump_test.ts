@@ -1,6 +1,6 @@
 /** The writing half of a connection, call by call: what is written when, in which pieces [W2 to W9, M2, M3]. */
 import { assert, assertEquals, assertLess, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { createConnection, Protocol, type Transport } from "../../mod.ts";
+import { createConnection, Protocol } from "../../mod.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
 import { ManualConn, turn } from "./manual_conn.ts";
 
@@ -328,44 +328,6 @@ Deno.test("writeEof() flushes, then half-closes; close() waits for that [W9]", a
   assertEquals(conn.closed, 1);
   assertEquals(protocol.calls, ["lost: null"]);
 });
-
-/** A conn that throws where it should reject. */
-class ThrowingConn extends ManualConn {
-  broken: "read" | "write" | "closeWrite" | null = null;
-  override read(p: Uint8Array) {
-    return this.#unlessBroken("read", () => super.read(p));
-  }
-  override write(p: Uint8Array) {
-    return this.#unlessBroken("write", () => super.write(p));
-  }
-  override closeWrite() {
-    return this.#unlessBroken("closeWrite", () => super.closeWrite());
-  }
-  #unlessBroken<T>(call: string, make: () => T): T {
-    if (this.broken === call) throw new Error(`${call} is broken`);
-    return make();
-  }
-}
-
-for (
-  const [call, use] of [
-    ["read", (_transport, conn) => conn.bring("next")],
-    ["write", (transport) => transport.write("lone")],
-    ["write", (transport) => transport.write(new Uint8Array(65536))],
-    ["write", (transport) => void transport.sendall(new Uint8Array(10)).catch(() => {})],
-    ["closeWrite", (transport) => transport.writeEof()],
-  ] as [NonNullable<ThrowingConn["broken"]>, (transport: Transport, conn: ThrowingConn) => unknown][]
-) {
-  Deno.test(`a conn whose ${call}() throws, in ${use}, loses the connection with that error`, async () => {
-    const conn = new ThrowingConn();
-    const { transport, protocol } = await createConnection(() => new Recorder(), { conn });
-    conn.broken = call;
-    await use(transport, conn);
-    await turn();
-    assertEquals(protocol.calls, [`lost: ${call} is broken`]);
-    assertEquals([conn.closed, transport.isClosing()], [1, true]);
-  });
-}
 
 Deno.test("a half-close that fails loses the connection with its error [W9]", async () => {
   const { conn, transport, protocol } = await over();

@@ -408,6 +408,31 @@ Deno.test("connPair: createConnection() over a conn given [C2]", async () => {
   peer.close();
 });
 
+Deno.test("a connection that is made, used and closed in order needs no timers, which Deno loads at their first use", async () => {
+  const program = `
+    const used = [];
+    for (const name of ["setTimeout", "clearTimeout", "setInterval", "setImmediate"]) {
+      const original = globalThis[name];
+      globalThis[name] = (...args) => { used.push(name); return original(...args); };
+    }
+    const { openConnection, startServer } = await import("${new URL("../../mod.ts", import.meta.url)}");
+    const server = await startServer(async (reader, writer) => {
+      writer.write(await reader.read(100));
+      await writer.drain();
+    }, { hostname: "127.0.0.1", port: 0 });
+    const { reader, writer } = await openConnection({ port: server.addrs[0].port });
+    writer.write("x");
+    await reader.read();
+    await writer.close();
+    console.log(JSON.stringify(used));
+    server.close();
+  `;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", `data:application/javascript,${encodeURIComponent(program)}`],
+  }).output();
+  assertEquals(JSON.parse(new TextDecoder().decode(stdout)), []);
+});
+
 Deno.test("with the permission for a name alone, the name is reached", async () => {
   const { hostname, port } = await new Promise<Deno.NetAddr>((resolve) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

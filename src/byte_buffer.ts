@@ -33,17 +33,24 @@ export class ByteBuffer {
   }
 
   /**
+   * Adds bytes that are never written again; without a copy where none lie before them.
+   *
+   * @param bytes The bytes
+   */
+  adopt(bytes: Uint8Array): void {
+    if (this.#end !== this.#start) return this.append(bytes);
+    this.#block = bytes;
+    this.#start = 0;
+    this.#end = bytes.length;
+  }
+
+  /**
    * Adds a copy of bytes.
    *
    * @param data The bytes
    */
   append(data: Uint8Array): void {
-    if (this.#end === this.#start) {
-      this.#block = copyOf(data, data.length);
-      this.#start = 0;
-      this.#end = data.length;
-      return;
-    }
+    if (this.#end === this.#start) return this.adopt(copyOf(data, data.length));
     const end = this.#end + data.length;
     if (end > this.#block.length) {
       this.#moveToBlockOf(2 * (end - this.#start));

@@ -23,21 +23,18 @@
  * queue after a callback: so what many connections answer in one turn leaves first, in one go, while those who get it are
  * awake (1 KiB echo by protocol, 100 connections: 0.81 to 0.89 and 0.82 to 0.91 x raw).
  *
- * A plain protocol is read for in one block that is used again and again, and gets copies; a new block for every read
- * would halve the throughput of 10 KiB messages. The size of reads follows what they bring: an idle connection costs 2 KiB, or
- * 16 after larger messages. A read that fills its block is followed by one into a larger block; and where messages of over 16
- * KiB come, connections may keep a large block for the next one, which then comes in fewer reads, as long as they do not have
- * more than 8 MiB in all (100 KiB echo by streams, 10 connections: 92 to 76 µs). Of large blocks the smaller one must be
- * filled twice: a larger one is worth it for 1 MiB (0.83 to 0.65 ms), but not for what many connections bring (100 KiB echo,
- * 100 connections: by protocol 111 to 81 µs, by streams, which stay with the smaller one, 154 to 88; 10 connections: no
- * difference), it seems as their blocks do not fit into the caches.
+ * A plain protocol is read for into memory that it then gets (see `read_memory.ts`), a buffered one into its own. How large
+ * the next read is to be follows what those before it brought (see `expectation.ts`): an idle connection waits with 2 KiB, and a
+ * message of 100 KiB, once such messages have come, comes in one read where the system has all of it.
  *
  * @module
  */
 import { type ConnLike, readFrom } from "./conn.ts";
 import { toNetError } from "./errors.ts";
+import { Expectation, MOST_EXPECTED } from "./expectation.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { BLOCK_SIZES, copyOf, giveBlock, takeBlock } from "./memory.ts";
+import { copyOf } from "./memory.ts";
+import { ReadMemory } from "./read_memory.ts";
 import type { BufferedProtocolLike } from "./transports.ts";
 
 type State =
@@ -52,6 +49,9 @@ type State =
   | "discarding"
   | "detached"
   | "ended";
+
+/** Whose memory is read into: ours, a protocol's, or nobody's, as the bytes were given away before. */
+type Source = "landing" | "given away" | BufferedProtocolLike;
 
 /** What a pump needs of the transport it belongs to. */
 export interface ReadPumpOwner {
@@ -68,14 +68,11 @@ export class ReadPump {
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
   #count = 0;
-  /** Which of the block sizes to read. */
-  #step = 0;
-  /** How many reads in a row filled a block of that size. */
-  #filled = 0;
-  /** Where the read under way, or what was kept, lies: in our own block, or in memory that `#giver` gave. */
+  readonly #expectation = new Expectation();
+  readonly #landing = new ReadMemory();
+  /** Where the read under way, or what was kept, lies, and whose memory that is. */
   #memory: Uint8Array = NO_MEMORY;
-  #block: Uint8Array = NO_MEMORY;
-  #giver: BufferedProtocolLike | null = null;
+  #source: Source = "landing";
   /** How much was kept; `null` for the end of the stream. */
   #kept: number | null = 0;
   #sawEnd = false;
@@ -184,7 +181,7 @@ export class ReadPump {
   discard(): Promise<unknown> {
     const done = new Promise<number | null>((resolve) => this.#settled = resolve);
     if (this.#state !== "stopping") {
-      this.#memory = this.#ownBlock();
+      this.#offer();
       this.#issue();
     }
     this.#state = "discarding";
@@ -224,7 +221,7 @@ export class ReadPump {
       case "keeping": {
         const memory = this.#memory;
         this.#state = "detached";
-        this.#block = NO_MEMORY; // Never lent again, as nobody knows until when it is being filled.
+        this.#landing.abandon();
         return new Promise<number | null>((resolve) => this.#settled = resolve)
           .then((n) => n === null ? null : new Uint8Array(memory.subarray(0, n)));
       }
@@ -235,20 +232,24 @@ export class ReadPump {
   }
 
   #read(): void {
-    const buffered = this.#lifecycle.buffered;
+    const { buffered } = this.#lifecycle;
     if (buffered === null) {
-      this.#memory = this.#ownBlock();
-      this.#giver = null;
+      this.#offer();
     } else {
       this.#state = "delivering";
-      const memory = this.#lifecycle.getBuffer(BLOCK_SIZES[this.#step]!);
+      const memory = this.#lifecycle.getBuffer(this.#expectation.size);
       // The protocol failed, or paused, or closed.
       if (memory === null || (this.#state as State) !== "delivering") return;
       this.#memory = memory;
-      this.#giver = buffered;
+      this.#source = buffered;
     }
     this.#state = "reading";
     this.#issue();
+  }
+
+  #offer(): void {
+    this.#memory = this.#landing.offer(this.#expectation.size, MOST_EXPECTED);
+    this.#source = "landing";
   }
 
   #issue(): void {
@@ -277,7 +278,7 @@ export class ReadPump {
     else this.#count++;
     switch (this.#state) {
       case "reading":
-        this.#adapt(n);
+        if (n !== null) this.#expectation.note(n, this.#memory.length);
         this.#deliver(n);
         break;
       case "keeping":
@@ -307,8 +308,8 @@ export class ReadPump {
     this.#state = "delivering";
     if (n > 0) {
       const { buffered } = this.#lifecycle;
-      if (buffered === null) this.#lifecycle.dataReceived(copyOf(this.#memory, n));
-      else if (buffered === this.#giver) this.#lifecycle.bufferUpdated(n);
+      if (buffered === null) this.#lifecycle.dataReceived(this.#bytes(n));
+      else if (buffered === this.#source) this.#lifecycle.bufferUpdated(n);
       else this.#deliverElsewhere(n);
     }
     if (this.#state === "delivering") queueMicrotask(this.#readOn);
@@ -318,16 +319,29 @@ export class ReadPump {
     if (this.#state === "delivering") this.#read();
   };
 
+  /** What lies at the start of the memory, to be given away. */
+  #bytes(n: number): Uint8Array {
+    switch (this.#source) {
+      case "landing":
+        return this.#landing.accept(n);
+      case "given away":
+        return this.#memory;
+      default:
+        return copyOf(this.#memory, n);
+    }
+  }
+
   /** The protocol was switched to a buffered one while the read was under way: its bytes go to other memory. */
   #deliverElsewhere(n: number): void {
     const memory = this.#lifecycle.getBuffer(n);
     if (memory === null || this.#state !== "delivering") return this.#keepForLater(n);
+    const bytes = this.#bytes(n);
     const fit = Math.min(n, memory.length);
-    memory.set(this.#memory.subarray(0, fit));
+    memory.set(bytes.subarray(0, fit));
     if (fit < n) {
       // The rest is kept, and due unless the callback pauses.
-      this.#memory = this.#memory.subarray(fit);
-      this.#giver = null; // Whose memory this is no longer the start of.
+      this.#memory = bytes.subarray(fit);
+      this.#source = "given away";
       this.#kept = n - fit;
       this.#state = "due";
       queueMicrotask(() => this.#deliverKept());
@@ -341,57 +355,15 @@ export class ReadPump {
     this.#state = "kept";
   }
 
-  /** Reads that fill their memory are followed by larger ones; one that would have fitted a smaller block by a smaller one. */
-  #adapt(n: number | null): void {
-    const step = this.#step;
-    if (n === null) return;
-    if (n === this.#memory.length) {
-      if (++this.#filled === FILLS_TO_NEXT[step]) this.#stepTo(step + 1);
-      return;
-    }
-    this.#filled = 0;
-    if (step >= LARGE_STEP && inLargeBlocks > MOST_IN_LARGE_BLOCKS) {
-      this.#stepTo(LARGE_STEP - 1);
-    } else if (step > 0 && n <= BLOCK_SIZES[step - 1]!) {
-      this.#stepTo(step - 1);
-    }
-  }
-
-  #stepTo(step: number): void {
-    inLargeBlocks += largeSize(step) - largeSize(this.#step);
-    this.#step = step;
-    this.#filled = 0;
-  }
-
-  #ownBlock(): Uint8Array {
-    const size = BLOCK_SIZES[this.#step]!;
-    if (this.#block.length !== size) {
-      giveBlock(this.#block);
-      this.#block = takeBlock(size);
-    }
-    return this.#block;
-  }
-
   #end(n: number | null = null): void {
     this.#state = "ended";
     this.#settled?.(n);
     this.#settled = null;
-    this.#stepTo(Math.min(this.#step, LARGE_STEP - 1));
-    giveBlock(this.#block);
-    this.#block = this.#memory = NO_MEMORY;
-    this.#giver = null;
+    this.#landing.release();
+    this.#memory = NO_MEMORY;
+    this.#source = "landing";
   }
 }
 
-function largeSize(step: number): number {
-  return step >= LARGE_STEP ? BLOCK_SIZES[step]! : 0;
-}
-
 const NO_MEMORY = new Uint8Array(0);
-/** How many reads in a row must fill a block of each size before larger ones are read; see the head of this file. */
-const FILLS_TO_NEXT = [1, 1, 2, Infinity];
-/** From here on blocks are large: connections may have so many bytes in them between messages, all together. */
-const LARGE_STEP = 2;
-const MOST_IN_LARGE_BLOCKS = 8 << 20;
-let inLargeBlocks = 0;
 const MOST_DROPPED = 1 << 20;

@@ -184,8 +184,17 @@ export class ReadQueue {
    */
   feed(data: Uint8Array): void {
     this.buffer.append(data);
-    if (!this.#lent) this.#tryAgain();
-    this.#govern();
+    this.#fed();
+  }
+
+  /**
+   * Adds bytes that are nobody else's.
+   *
+   * @param bytes The bytes, never written again
+   */
+  give(bytes: Uint8Array): void {
+    this.buffer.adopt(bytes);
+    this.#fed();
   }
 
   /**
@@ -217,6 +226,11 @@ export class ReadQueue {
   fail(error: Error): void {
     this.exception = error;
     this.#tryAgain();
+  }
+
+  #fed(): void {
+    if (!this.#lent) this.#tryAgain();
+    this.#govern();
   }
 
   #wait<T>(): Promise<T> {

@@ -15,7 +15,7 @@ Deno.test("ByteBuffer is a queue of bytes, whatever is appended, taken and dropp
     for (let step = 0; step < 100; step++) {
       const n = random.integer(0, model.length);
       const message = `seed ${seed}, step ${step}`;
-      switch (random.integer(0, 5)) {
+      switch (random.integer(0, 6)) {
         case 0: {
           const view = buffer.take(n);
           assertEquals(Array.from(view), model.splice(0, n), message);
@@ -40,6 +40,14 @@ Deno.test("ByteBuffer is a queue of bytes, whatever is appended, taken and dropp
           model = model.slice(n);
           taken += n;
           break;
+        case 3: {
+          // What is adopted is nobody else's to write to, and not the buffer's either.
+          const view = random.fill(new Uint8Array(random.integer(0, largest)));
+          buffer.adopt(view);
+          model.push(...view);
+          views.push({ view, copy: view.slice() });
+          break;
+        }
         default: {
           const data = random.fill(new Uint8Array(random.integer(0, largest)));
           buffer.append(data);
@@ -111,6 +119,16 @@ Deno.test("ByteBuffer.append() copies, also what a node Buffer holds, at any siz
     assertEquals(peeked[0], 1, `${size} bytes`);
     assertStrictEquals(taken.constructor, Uint8Array);
   }
+});
+
+Deno.test("ByteBuffer.adopt() makes no copy where nothing lies before", () => {
+  const buffer = new ByteBuffer();
+  const first = bytes("first");
+  buffer.adopt(first);
+  assertStrictEquals(buffer.take(5), first);
+  buffer.append(bytes("a"));
+  buffer.adopt(first);
+  assertEquals(text(buffer.take(6)), "afirst");
 });
 
 Deno.test("ByteBuffer.peek() gives a copy that is the caller's own", () => {

@@ -414,54 +414,43 @@ Deno.test("a switch while bytes are kept hands them to the new protocol, pauses 
   transport.abort();
 });
 
-Deno.test("an idle connection holds a small block, a busy one reads large ones, and small ones again after", async () => {
+Deno.test("an idle connection waits with little memory, a busy one with much, and with little again after", async () => {
   const { conn, transport } = await over(new Recorder());
   const first = conn.reads[0]!.p.length;
   assert(first <= 2048, `${first}`);
   for (let i = 0; i < 4; i++) await conn.bring("x".repeat(conn.reads[0]!.p.length));
   const busy = conn.reads[0]!.p.length;
-  assert(busy >= 65536, `${busy}`);
-  for (let i = 0; i < 4; i++) await conn.bring("x");
+  assert(busy >= 262_144, `${busy}`);
+  for (let i = 0; i < 8; i++) await conn.bring("x");
   assertEquals(conn.reads[0]!.p.length, first);
   transport.abort();
 });
 
-for (const [size, most] of [[65536, 128], [262144, 32]] as const) {
-  Deno.test(`connections keep blocks of ${size} bytes for the next large message, but no more than 8 MiB in all [M4]`, async () => {
-    const isLarge = ({ conn }: { conn: ManualConn }) => conn.reads[0]!.p.length > 16384;
-    const bringLarge = async ({ conn }: { conn: ManualConn }) => {
-      while (conn.reads[0]!.p.length < size) await conn.bring("x".repeat(conn.reads[0]!.p.length));
-      await conn.bring("x".repeat(size / 2));
-    };
-    for (let round = 0; round < 2; round++) {
-      const all = await Promise.all(Array.from({ length: most + 8 }, () => over(new Recorder())));
-      for (const one of all) await bringLarge(one);
-      assertEquals(all.filter(isLarge).length, most);
-      // What a connection that goes small again no longer keeps, another one may.
-      const [first, last] = [all[0]!, all.at(-1)!];
-      while (isLarge(first)) await first.conn.bring("x");
-      await bringLarge(last);
-      assertEquals([isLarge(first), isLarge(last)], [false, true]);
-      for (const { transport } of all) transport.abort();
-      await turn();
-    }
-  });
-}
-
-Deno.test("reads go from 64 to 256 KiB when two in a row fill, as one does for 100 KiB", async () => {
+Deno.test("one read has room for 256 KiB at most [M4]", async () => {
   const { conn, transport } = await over(new Recorder());
-  const sizes: number[] = [];
-  const bring = async (n: number) => {
-    sizes.push(conn.reads[0]!.p.length);
-    await conn.bring("x".repeat(n));
-  };
-  for (const n of [2048, 16384, 65536, 18_432, 65536, 36_864, 65536, 65536, 262_144, 262_144, 100_000, 1]) {
-    await bring(n);
+  for (let i = 0; i < 20; i++) {
+    const { length } = conn.reads[0]!.p;
+    assert(length <= 262_144, `${length}`);
+    await conn.bring("x".repeat(length));
   }
-  assertEquals(sizes, [2048, 16384, 65536, 65536, 65536, 65536, 65536, 65536, 262_144, 262_144, 262_144, 262_144]);
-  assertEquals(conn.reads[0]!.p.length, 65536);
   transport.abort();
 });
+
+for (const size of [4096, 10_240, 32_768, 102_400]) {
+  Deno.test(`messages of ${size} bytes come in one read each, once there were some`, async () => {
+    const { conn, protocol, transport } = await over(new Recorder());
+    for (let message = 0; message < 40; message++) {
+      if (message === 20) protocol.calls.length = 0;
+      for (let left = size; left > 0;) {
+        const n = Math.min(left, conn.reads[0]!.p.length);
+        await conn.bring("x".repeat(n));
+        left -= n;
+      }
+    }
+    assertEquals(protocol.calls.map(({ length }) => length), Array(20).fill(size));
+    transport.abort();
+  });
+}
 
 Deno.test("setProtocol() refuses what is no protocol, and keeps the one it has [C8]", async () => {
   const { conn, protocol, transport } = await over(new Recorder());

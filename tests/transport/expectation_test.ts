@@ -1,0 +1,55 @@
+/** How much the next read is expected to bring, from what those before it brought. */
+import { assertEquals } from "@std/assert";
+import { Expectation, LEAST_EXPECTED, MOST_EXPECTED } from "../../src/expectation.ts";
+
+/** Takes note of reads, each as what it brought and what there was room for; returns what is expected after each. */
+function after(reads: readonly (readonly [n: number, room: number])[], expectation = new Expectation()): number[] {
+  return reads.map(([n, room]) => {
+    expectation.note(n, room);
+    return expectation.size;
+  });
+}
+
+const times = <T>(count: number, value: T): T[] => Array(count).fill(value);
+
+Deno.test("Expectation grows by leaps while reads fill their memory, up to a bound", () => {
+  assertEquals(new Expectation().size, LEAST_EXPECTED);
+  assertEquals(after([[2048, 2048], [16384, 16384], [131_072, 131_072], [262_144, 262_144]]), [
+    16384,
+    131_072,
+    MOST_EXPECTED,
+    MOST_EXPECTED,
+  ]);
+});
+
+Deno.test("Expectation is the largest of eight reads that left room", () => {
+  const sizes = [3000, 10, 5000, 10, 10, 10, 10, 10];
+  assertEquals(after(sizes.map((n) => [n, 65536])), [...times(7, LEAST_EXPECTED), 5000]);
+});
+
+Deno.test("Expectation of messages of one size settles at that size, so that each comes in one read", () => {
+  for (const size of [1, 1000, 2048, 4096, 10_240, 32_768, 102_400, 262_144]) {
+    const expectation = new Expectation();
+    let reads = 0;
+    for (let message = 0; message < 40; message++) {
+      for (let left = size; left > 0; reads += message < 20 ? 0 : 1) {
+        const room = expectation.size;
+        const n = Math.min(left, room);
+        expectation.note(n, room);
+        left -= n;
+      }
+    }
+    assertEquals(reads, 20, `reads for 20 messages of ${size} bytes`);
+  }
+});
+
+Deno.test("Expectation forgets a large message after eight small reads, and not before", () => {
+  const expectation = new Expectation();
+  after([[2048, 2048], [5000, 16384]], expectation);
+  assertEquals(after(times(7, [10, 16384]), expectation), [...times(6, 16384), 5000]);
+  assertEquals(after(times(8, [10, 16384]), expectation), [...times(7, 5000), LEAST_EXPECTED]);
+});
+
+Deno.test("Expectation never falls below what an idle connection has ready, whatever little room there was", () => {
+  assertEquals(after([[1, 1], [0, 5], [1, 1]]), times(3, LEAST_EXPECTED));
+});

@@ -59,7 +59,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "A connection is some twelve objects, 1.6 KiB by protocol and 3.3 by streams, made and dropped with each; by processor " +
     "time that is no more than what raw spends on closing.",
   "idle-memory":
-    "An idle stream connection has a read of 2 KiB pending as raw has, and beyond it the objects of a transport, two pumps, a " +
+    "An idle stream connection has a read of 1.5 KiB pending where raw has 2, and beyond it the objects of a transport, two pumps, a " +
     "protocol, a reader and a writer, about 4 KiB. A protocol connection has no more than raw.",
   "import":
     "About 0.15 ms for each of some 45 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +

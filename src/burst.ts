@@ -6,16 +6,26 @@
  * first: 1 KiB echo, 100 connections, by streams 0.77 to 0.81 and 0.81 to 0.84 x raw, by protocol 0.85 to 0.86; 10
  * connections by protocol 0.89 to 0.91, by streams no difference.
  *
+ * Those that rather wait until nothing more comes for a few hops do so together as well, in one list that hops: against a
+ * hop of each one's own, echo of 16 lines at a time went from 0.58 to 0.63 x raw with 100 connections, from 0.57 to 0.58 with 10.
+ *
  * @module
  */
 
-/** What has something to begin. The list goes through its members, as an array would be garbage. */
+/** What has something to begin. */
 export interface Starter {
-  /** Who begins next. For {@linkcode beginTogether} alone. */
+  /** Who begins next: the list of {@linkcode beginTogether} goes through its members, as an array would be garbage. */
   follower: Starter | null;
+  /**
+   * How many quiet hops are left until it begins; 0 for one that does not wait, -1 for one that waits no more but stands in
+   * the list of {@linkcode beginWhenQuiet} until that hops.
+   */
+  patience: number;
   /** Begins. */
   begin(): void;
 }
+
+const QUIET_HOPS = 10;
 
 let first: Starter | null = null;
 let last: Starter | null = null;
@@ -48,5 +58,54 @@ function beginAll(): void {
   } finally {
     // One that throws does not hold up the others.
     if (first !== null) queueMicrotask(beginAll);
+  }
+}
+
+// Two arrays that are used in turn.
+let waiting: Starter[] = [];
+let hopping: Starter[] = [];
+
+/**
+ * Lets somebody begin when this was not called again for it during a few hops of the microtask queue: still in the same turn
+ * of the event loop.
+ *
+ * @param starter Who
+ */
+export function beginWhenQuiet(starter: Starter): void {
+  const { patience } = starter;
+  starter.patience = QUIET_HOPS;
+  if (patience === 0 && waiting.push(starter) === 1) queueMicrotask(hop);
+}
+
+/**
+ * Takes note that somebody has begun, or will not.
+ *
+ * @param starter Who
+ */
+export function waitNoMore(starter: Starter): void {
+  if (starter.patience > 0) starter.patience = -1;
+}
+
+function hop(): void {
+  [hopping, waiting] = [waiting, hopping];
+  let i = 0;
+  try {
+    while (i < hopping.length) hopOne(hopping[i++]!);
+  } finally {
+    // One that throws does not hold up the others.
+    for (; i < hopping.length; i++) waiting.push(hopping[i]!);
+    hopping.length = 0;
+    if (waiting.length > 0) queueMicrotask(hop);
+  }
+}
+
+function hopOne(starter: Starter): void {
+  if (starter.patience > 1) {
+    starter.patience--;
+    waiting.push(starter);
+  } else {
+    const { patience } = starter;
+    starter.patience = 0;
+    if (patience === 1) starter.begin();
   }
 }

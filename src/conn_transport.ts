@@ -30,7 +30,7 @@ import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
 type Phase = "open" | "upgrading" | "flushing" | "parting" | "lost";
 
-/** What is around a transport. */
+/** What is around a transport, or around several alike. */
 export interface ConnTransportOptions {
   /** More to tell by `getExtraInfo`. */
   extra?: Partial<ExtraInfo>;
@@ -43,12 +43,12 @@ export interface ConnTransportOptions {
   /** Where errors go that no caller waits for; the exception handler by default. */
   report?: (context: ErrorContext) => void;
   /** Called after `connectionLost`. */
-  onLost?: () => void;
+  onLost?: (transport: ConnTransport) => void;
 }
 
 /** A transport over a conn. */
 export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, WritePumpOwner {
-  readonly #options: ConnTransportOptions;
+  #options: ConnTransportOptions;
   readonly #lifecycle: Lifecycle;
   #conn: ConnLike;
   #reads: ReadPump;
@@ -332,8 +332,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#upgrade = null;
     this.#phase = "open";
     this.#conn = conn;
-    this.#options.extra = extra;
-    this.#options.shutdownTimeout = shutdownTimeout;
+    this.#options = { ...this.#options, extra, shutdownTimeout };
     this.#reads = new ReadPump(conn, this.#lifecycle, this);
     this.#writes = new WritePump(conn, this.#lifecycle, this, this.#writes.marks);
     if (wantsToRead) this.#reads.start();
@@ -352,7 +351,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     closeQuietly(this.#conn);
     queueMicrotask(() => {
       this.#lifecycle.connectionLost(error);
-      this.#options.onLost?.();
+      this.#options.onLost?.(this);
     });
   }
 }

@@ -7,8 +7,8 @@
  * @module
  */
 
-/** What an idle connection has ready, in bytes. */
-export const LEAST_EXPECTED = 2048;
+/** What an idle connection has ready, in bytes: room for a segment of TCP, and for a message of 1 KiB. */
+export const LEAST_EXPECTED = 1536;
 /** The most that is read at once, in bytes. */
 export const MOST_EXPECTED = 262144;
 const GROWTH = 8;

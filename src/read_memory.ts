@@ -2,7 +2,7 @@
  * Where the bytes of a connection land that are given away, never to be written again (SPEC M1).
  *
  * Theory of operation. Small pieces land in a lent block and are copied, many of them close together: an idle connection
- * costs 2 KiB, and 100 connections do not each walk through memory of their own, which would be cold. Larger pieces land
+ * costs 1.5 KiB, and 100 connections do not each walk through memory of their own, which would be cold. Larger pieces land
  * right in fresh memory and are not copied: a connection has a *region*, in which one piece comes to lie behind the other,
  * until the rest of it has no room for the next. For memory is made by filling it with zeros, which the processor does at
  * twice the speed of a copy into memory that it has not seen for long, and the system then finds it in the caches (echo of 10

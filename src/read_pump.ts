@@ -24,7 +24,7 @@
  * awake (1 KiB echo by protocol, 100 connections: 0.81 to 0.89 and 0.82 to 0.91 x raw).
  *
  * A plain protocol is read for into memory that it then gets (see `read_memory.ts`), a buffered one into its own. How large
- * the next read is to be follows what those before it brought (see `expectation.ts`): an idle connection waits with 2 KiB, and a
+ * the next read is to be follows what those before it brought (see `expectation.ts`): an idle connection waits with 1.5 KiB, and a
  * message of 100 KiB, once such messages have come, comes in one read where the system has all of it.
  *
  * @module
@@ -69,7 +69,8 @@ export class ReadPump {
   #state: State = "init";
   #count = 0;
   readonly #expectation = new Expectation();
-  readonly #landing = new ReadMemory();
+  /** For a plain protocol. */
+  #landing: ReadMemory | null = null;
   /** Where the read under way, or what was kept, lies, and whose memory that is. */
   #memory: Uint8Array = NO_MEMORY;
   #source: Source = "landing";
@@ -80,6 +81,7 @@ export class ReadPump {
   /** The promise of the read begun last, and who rides on it. */
   #promise: Promise<unknown> | null = null;
   #rider: (() => unknown) | null = null;
+  #readOn: (() => void) | null = null;
   /** Who waits for the end of discarding, or for what the read under way brings. */
   #settled: ((n: number | null) => void) | null = null;
 
@@ -221,7 +223,7 @@ export class ReadPump {
       case "keeping": {
         const memory = this.#memory;
         this.#state = "detached";
-        this.#landing.abandon();
+        this.#landing?.abandon();
         return new Promise<number | null>((resolve) => this.#settled = resolve)
           .then((n) => n === null ? null : new Uint8Array(memory.subarray(0, n)));
       }
@@ -248,6 +250,7 @@ export class ReadPump {
   }
 
   #offer(): void {
+    this.#landing ??= new ReadMemory();
     this.#memory = this.#landing.offer(this.#expectation.size, MOST_EXPECTED);
     this.#source = "landing";
   }
@@ -312,18 +315,21 @@ export class ReadPump {
       else if (buffered === this.#source) this.#lifecycle.bufferUpdated(n);
       else this.#deliverElsewhere(n);
     }
-    if (this.#state === "delivering") queueMicrotask(this.#readOn);
+    if (this.#state === "delivering") {
+      // Made when it is needed first: a protocol that reads on demand never does.
+      queueMicrotask(
+        this.#readOn ??= () => {
+          if (this.#state === "delivering") this.#read();
+        },
+      );
+    }
   }
-
-  readonly #readOn = (): void => {
-    if (this.#state === "delivering") this.#read();
-  };
 
   /** What lies at the start of the memory, to be given away. */
   #bytes(n: number): Uint8Array {
     switch (this.#source) {
       case "landing":
-        return this.#landing.accept(n);
+        return this.#landing!.accept(n);
       case "given away":
         return this.#memory;
       default:
@@ -359,7 +365,7 @@ export class ReadPump {
     this.#state = "ended";
     this.#settled?.(n);
     this.#settled = null;
-    this.#landing.release();
+    this.#landing?.release();
     this.#memory = NO_MEMORY;
     this.#source = "landing";
   }

@@ -43,13 +43,15 @@ export class ReadQueue {
   /** The read that waits: its attempt, what settles its promise, the memory it offers, what ends its listening to a signal. */
   #waiting: Attempt<unknown, unknown> | null = null;
   #argument: unknown;
-  #settlers: PromiseWithResolvers<unknown> | null = null;
+  #resolve: ((result: unknown) => void) | null = null;
+  #reject: ((error: unknown) => void) | null = null;
   #target: Uint8Array | null = null;
   /** Whether that memory is being read into. */
   #lent = false;
   /** What a read that waits directly came to, until it lands. */
   #outcome: Outcome | null = null;
   #result: unknown;
+  #landed: (() => unknown) | null = null;
   #stopListening: (() => void) | null = null;
   #transport: Pausable | null = null;
   #transportPaused = false;
@@ -234,40 +236,40 @@ export class ReadQueue {
   }
 
   #wait<T>(): Promise<T> {
-    const settlers = Promise.withResolvers<T>();
-    this.#settlers = settlers as PromiseWithResolvers<unknown>;
-    return settlers.promise;
+    // Not kept together, as an object for it is 48 bytes of each connection that waits.
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#resolve = resolve as (result: unknown) => void;
+    this.#reject = reject;
+    return promise;
   }
 
   /** Waits by the promise of the call that reads into the caller's memory, if one is begun for it. */
   #waitDirectly<T>(): Promise<T> {
     this.#govern();
     if (this.#lent && this.#transport!.rideRead !== undefined) {
-      return this.#transport!.rideRead<T>(this.#landed as () => T);
+      return this.#transport!.rideRead<T>((this.#landed ??= () => this.#land()) as () => T);
     }
-    return new Promise((resolve) => resolve(this.#landed() as T));
+    return new Promise((resolve) => resolve(this.#land() as T));
   }
 
   /** The memory is the caller's again: what did the read come to? It may still have to wait. */
-  readonly #landed = (): unknown => {
+  #land(): unknown {
     this.#lent = false;
     const outcome = this.#outcome;
     if (outcome === null) return this.#wait();
     this.#outcome = null;
     if (outcome === "error") throw this.#result;
     return this.#result;
-  };
+  }
 
   #settle(outcome: Outcome, result: unknown): void {
-    const settlers = this.#settlers;
-    this.#settlers = null;
-    if (settlers === null) {
+    const settle = outcome === "result" ? this.#resolve : this.#reject;
+    this.#resolve = this.#reject = null;
+    if (settle !== null) {
+      settle(result);
+    } else {
       this.#outcome = outcome;
       this.#result = result;
-    } else if (outcome === "result") {
-      settlers.resolve(result);
-    } else {
-      settlers.reject(result);
     }
   }
 

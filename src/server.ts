@@ -325,7 +325,7 @@ export class Server implements AsyncDisposable {
       // The client has left; the first read tells.
     }
     const { handshake } = this.#options;
-    if (handshake === undefined) this.#connect({ conn, around: {} });
+    if (handshake === undefined) this.#connect(conn, this.#around);
     else this.#connectAfter(handshake, conn);
   }
 
@@ -344,23 +344,15 @@ export class Server implements AsyncDisposable {
     }
     this.#handshakes.delete(conn);
     if (welcome !== null && this.#isClosed()) welcome.conn.close();
-    else if (welcome !== null) return this.#connect(welcome);
+    else if (welcome !== null) return this.#connect(welcome.conn, { ...welcome.around, ...this.#around });
     this.#oneLess();
   }
 
-  #connect({ conn, around }: Welcome): void {
+  #connect(conn: ConnLike, around: ConnTransportOptions): void {
     let transport: ConnTransport;
     try {
       const protocol = this.#options.protocolFactory() as StreamProtocolLike;
-      transport = new ConnTransport(conn, protocol, {
-        ...around,
-        serverSide: true,
-        report: this.#report,
-        onLost: () => {
-          this.#transports.delete(transport);
-          this.#oneLess();
-        },
-      });
+      transport = new ConnTransport(conn, protocol, around);
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(`The protocol factory threw "${thrown}"`);
       conn.close();
@@ -389,5 +381,15 @@ export class Server implements AsyncDisposable {
     const full = { ...context, server: this };
     if (onError === undefined) callExceptionHandler(full);
     else callHandler(() => onError(context.error, full), full);
+  };
+
+  /** What is around all transports: one object, as there may be many. */
+  readonly #around: ConnTransportOptions = {
+    serverSide: true,
+    report: this.#report,
+    onLost: (transport) => {
+      this.#transports.delete(transport);
+      this.#oneLess();
+    },
   };
 }

@@ -86,7 +86,8 @@ async function serveStreams<O extends ServeOptions>(
     if (options.onError === undefined) callExceptionHandler(full);
     else options.onError(error, full);
   };
-  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, { readAhead, onError });
+  const protocolOptions = { readAhead, onError };
+  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, protocolOptions);
   const server = await serve(protocolFactory, rest);
   return server;
 }

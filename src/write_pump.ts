@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { beginTogether, type Starter } from "./burst.ts";
+import { beginTogether, beginWhenQuiet, type Starter, waitNoMore } from "./burst.ts";
 import { type ConnLike, endWriting, writeTo } from "./conn.ts";
 import { lostError, toNetError } from "./errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -55,14 +55,13 @@ export class WritePump implements Starter {
   /** The chunks that wait, as a list: an array would be 0.15 KB of garbage for each lone write. */
   #first: Chunk | null = null;
   #last: Chunk | null = null;
-  /** How many more quiet hops to wait before the queue is begun; 0 if nobody waits. */
-  #patience = 0;
   /** The owner's read count when a write came last, how many came since then, and whether only one did the time before. */
   #readCount = 0;
   #writesSinceRead = 0;
   #wasAlone = false;
-  /** Who begins next. */
+  // As a `Starter`.
   follower: Starter | null = null;
+  patience = 0;
 
   /**
    * @param conn What to write to
@@ -104,7 +103,7 @@ export class WritePump implements Starter {
     if (this.#current === null) {
       if (this.#size >= LARGE_ENOUGH) this.#next();
       else if (alone) beginTogether(this);
-      else this.#beginSoon();
+      else beginWhenQuiet(this);
     }
     this.checkMarks();
   }
@@ -175,17 +174,6 @@ export class WritePump implements Starter {
     return ++this.#writesSinceRead === 1 && this.#wasAlone;
   }
 
-  #beginSoon(): void {
-    if (this.#patience === 0) queueMicrotask(this.#hop);
-    this.#patience = QUIET_HOPS;
-  }
-
-  readonly #hop = (): void => {
-    if (this.#patience === 0) return;
-    if (--this.#patience > 0) queueMicrotask(this.#hop);
-    else this.begin();
-  };
-
   #enqueue(chunk: Chunk): void {
     if (this.#last === null) this.#first = chunk;
     else this.#last.next = chunk;
@@ -248,7 +236,7 @@ export class WritePump implements Starter {
 
   /** Nothing is under way: what comes next? */
   #next(): void {
-    this.#patience = 0;
+    waitNoMore(this);
     const chunk = this.#first;
     if (chunk !== null) {
       this.#first = chunk.next;
@@ -357,4 +345,3 @@ function ignore(): void {}
 
 const LARGEST_CHUNK = 262144;
 const LARGE_ENOUGH = 65536;
-const QUIET_HOPS = 10;

@@ -1,11 +1,12 @@
 /** Many begin in one go: each once, in order, whatever another does. */
 import { assertEquals } from "@std/assert";
-import { beginTogether, type Starter } from "../../src/burst.ts";
+import { beginTogether, beginWhenQuiet, type Starter, waitNoMore } from "../../src/burst.ts";
 import { turn } from "./manual_conn.ts";
 
 /** Notes that it begins, and does something else then. */
 class Noting implements Starter {
   follower: Starter | null = null;
+  patience = 0;
   constructor(readonly name: string, readonly begun: string[], readonly act: () => void = () => {}) {}
 
   begin(): void {
@@ -58,4 +59,66 @@ Deno.test("beginTogether() goes on with the others when one throws", async () =>
   await turn();
   removeEventListener("error", onError);
   assertEquals([begun, errors], [["a", "b"], [oops]]);
+});
+
+/** Hops of the microtask queue. */
+async function hops(n: number): Promise<void> {
+  for (let i = 0; i < n; i++) await null;
+}
+
+Deno.test("beginWhenQuiet() begins in the same turn, when it was not called again for ten hops", async () => {
+  const begun: string[] = [];
+  const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
+  for (let i = 0; i < 5; i++) {
+    beginWhenQuiet(a);
+    if (i === 0) beginWhenQuiet(b);
+    await hops(3);
+    assertEquals(begun, i < 2 ? [] : ["b"], `after round ${i}`);
+  }
+  const turn = new Promise((resolve) => setTimeout(resolve));
+  await hops(20);
+  assertEquals(begun, ["b", "a"]);
+  await turn;
+  // And anew.
+  beginWhenQuiet(a);
+  await hops(20);
+  assertEquals(begun, ["b", "a", "a"]);
+});
+
+Deno.test("waitNoMore(): who began otherwise does not begin again, and may wait anew at once", async () => {
+  const begun: string[] = [];
+  const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
+  waitNoMore(a);
+  assertEquals(a.patience, 0);
+  for (const starter of [a, b]) beginWhenQuiet(starter);
+  waitNoMore(a);
+  await hops(30);
+  assertEquals(begun, ["b"]);
+  beginWhenQuiet(a);
+  waitNoMore(a);
+  beginWhenQuiet(a);
+  await hops(30);
+  assertEquals(begun, ["b", "a"]);
+});
+
+Deno.test("beginWhenQuiet() from within a begin begins later, and one that throws holds up no other", async () => {
+  const begun: string[] = [];
+  const oops = new Error("oops");
+  const errors: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    errors.push(event.error);
+  };
+  addEventListener("error", onError);
+  const late = new Noting("late", begun);
+  beginWhenQuiet(
+    new Noting("a", begun, () => {
+      beginWhenQuiet(late);
+      throw oops;
+    }),
+  );
+  beginWhenQuiet(new Noting("b", begun));
+  await hops(40);
+  removeEventListener("error", onError);
+  assertEquals([begun, errors], [["a", "b", "late"], [oops]]);
 });

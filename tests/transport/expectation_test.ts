@@ -14,12 +14,8 @@ const times = <T>(count: number, value: T): T[] => Array(count).fill(value);
 
 Deno.test("Expectation grows by leaps while reads fill their memory, up to a bound", () => {
   assertEquals(new Expectation().size, LEAST_EXPECTED);
-  assertEquals(after([[2048, 2048], [16384, 16384], [131_072, 131_072], [262_144, 262_144]]), [
-    16384,
-    131_072,
-    MOST_EXPECTED,
-    MOST_EXPECTED,
-  ]);
+  const leaps = [LEAST_EXPECTED, 8 * LEAST_EXPECTED, 64 * LEAST_EXPECTED, MOST_EXPECTED];
+  assertEquals(after(leaps.map((n) => [n, n])), [...leaps.slice(1), MOST_EXPECTED]);
 });
 
 Deno.test("Expectation is the largest of eight reads that left room", () => {

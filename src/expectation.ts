@@ -32,17 +32,14 @@ export class Expectation {
    * @param room How many there was room for
    */
   note(n: number, room: number): void {
-    if (n === room) {
-      this.#set(GROWTH * n);
-    } else {
-      if (n > this.#largest) this.#largest = n;
-      if (++this.#reads === MEMORABLE_READS) this.#set(this.#largest);
-    }
+    // Where there was less room than this, for want of memory, it tells nothing.
+    if (n === room && n >= this.#size) return this.#set(GROWTH * n);
+    if (n > this.#largest) this.#largest = n;
+    if (++this.#reads === MEMORABLE_READS) this.#set(this.#largest);
   }
 
   #set(size: number): void {
     this.#size = Math.min(Math.max(size, LEAST_EXPECTED), MOST_EXPECTED);
-    this.#largest = 0;
-    this.#reads = 0;
+    this.#largest = this.#reads = 0;
   }
 }

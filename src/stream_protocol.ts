@@ -94,7 +94,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     if (this.#target !== null) return this.#target;
     // Bytes that come behind others are copied to them.
     if (this.#queue.buffer.length > 0) return this.#landing.lend(Math.min(sizeHint, MOST_COPIED));
-    return this.#landing.offer(Math.min(sizeHint, MOST_COPIED), MOST_READ);
+    return this.#landing.offer(Math.min(sizeHint, MOST_READ), MOST_READ);
   }
 
   /**
@@ -193,8 +193,9 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
 }
 
 /**
- * The most that is read at once, in bytes: what is expected, and as much again if memory for it is there. With four times as
- * much as is expected 100 KiB echo took 3 to 10 % longer, with 10 and with 100 connections.
+ * The most that is read at once, in bytes. With half of it echo of 1 MiB went from 0.86 to 0.70 x raw, with twice as much echo of
+ * 100 KiB from 0.63 to 0.58.
  */
 const MOST_READ = 131072;
+/** The same where bytes lie in the reader already, so that those to come are copied. */
 const MOST_COPIED = 65536;

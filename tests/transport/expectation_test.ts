@@ -18,7 +18,14 @@ Deno.test("Expectation grows by leaps while reads fill their memory, up to a bou
   assertEquals(after(leaps.map((n) => [n, n])), [...leaps.slice(1), MOST_EXPECTED]);
 });
 
-Deno.test("Expectation is the largest of eight reads that left room", () => {
+Deno.test("Expectation does not grow by reads that had less room than it asks for", () => {
+  const expectation = new Expectation();
+  after(times(8, [10_000, 65536] as const), expectation);
+  assertEquals(after(times(4, [5000, 5000] as const), expectation), times(4, 10_000));
+  assertEquals(after([[10_000, 10_000]], expectation), [80_000]);
+});
+
+Deno.test("Expectation is the largest of eight reads", () => {
   const sizes = [3000, 10, 5000, 10, 10, 10, 10, 10];
   assertEquals(after(sizes.map((n) => [n, 65536])), [...times(7, LEAST_EXPECTED), 5000]);
 });

@@ -25,29 +25,21 @@ export const bounds: Readonly<Record<string, string>> = {
     "protocols 3 to 7 % slower here, as what is kept is colder than what is made anew). What is left is put down to caches: over instant " +
     "connections streams take 0.45 µs more than raw with 100 as with 10.",
   "echo-10k":
-    "Bytes that are handed out are never written again, so each message is a copy in fresh memory: 1.1 µs to make, and the collector. " +
-    "A plain loop with that copy and the one that `write` makes (raw with copies) is as fast as protocols are (0.99 to 1.06) or an eighth to a quarter faster, perhaps as it has half the heap to mark: the collector has a " +
-    "fast and a slow phase. V8 marks its heap, for 4 to 6 ms, when some 8 MB were handed out since it last reclaimed any; scavenges, of 0.2 ms, " +
-    "reclaim them too, and come first as long as the young generation is small (protocol 9.1 to 10.4 µs a message), but not once it has grown, " +
-    "after some 100,000 messages (12.7 to 16.2 µs, with a marking for each 1,300). `deno run --v8-flags=--max-semi-space-size=1` " +
-    "keeps it small: 8.4 µs, 0.82 × raw, and streams 9.0, 0.76 × raw. Tried: " +
-    "an array for each message, blocks of 30, 60, 64, 112 and 256 KiB to cut from, a freed block of 30 MiB that makes the allocator " +
-    "keep its pages (kept: 0.66 to 0.71 × raw), an untouched array of 32 to 256 MiB that makes V8 collect less often (nothing), one of 33 MiB " +
-    "now and then, or garbage of an eighth to a half of each message, that make it scavenge more often (slower, as it marks more often too; " +
-    "and faster only until the young generation grows further). Gained " +
-    "besides: a write that was alone the time before leaves at once (protocol 0.63 to 0.72 × raw, streams 0.58 to 0.60). `readinto` with " +
-    "`sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
+    "Bytes that are handed out are never written again, so each message lies in fresh memory, to be filled with zeros and collected, " +
+    "about 1.2 µs; what is written is copied, 0.25 µs. Gained: V8 marked its heap, 3 to 6 ms, for every 8 MB that were handed out, once its " +
+    "young generation had grown; an untouched array of 256 MiB (ballast) lets it wait until scavenges, 0.2 ms, have reclaimed them (protocol 0.68 " +
+    "to 0.86 × raw, streams 0.71 to 0.84). Messages land right in the memory that is handed out: to zero it takes half the time of a copy into " +
+    "it (0.79 to 0.85 in a plain loop with the collector out of the way). Deno's timers are not loaded, 0.9 MB less to mark. A write that was alone the time before leaves at " +
+    "once (0.63 to 0.72). Tried: an array for each message, blocks of 30, 60, 112 and 256 KiB to cut from, garbage that makes V8 scavenge sooner " +
+    "(slower), ballast of 32 to 128 MiB (some of the gain) and of 512 and 1024 (no more). `readinto` with `sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":
-    "As at 10 KiB, and more of it. With the server on one core, as here, the plain loop with the two copies (raw with copies) was 0.91 and 0.94 × node:net in two runs, with the first copy alone 0.93, with the second alone, from memory that is handed out and written again, 1.5. With the server on both cores, and the collector's threads on the other one, that loop was 1.17 in one run beside other work and 0.96 in another, and protocols 0.92 and 0.94; in two runs with nothing beside, before reads of 64 KiB, protocols were 1.14 and 1.2: so what is out of reach on one core may not be on two. Protocols are 0.91 to 1.03 × that loop from run to run, once 0.83. `node:net` " +
-    "hands out fresh memory as well, but sends the caller's own, which must then be left alone; asyncio and uvloop have " +
-    "theirs back at once, by reference counts. Of 65 µs, 20 are what fresh memory costs beyond a copy into memory that is used again: " +
-    "it is cold, and V8 marks its heap for it every 20 to 160 MB. Gained: a read of 16 KiB that fills is followed by one into a large block " +
-    "(63 to 47 µs by protocol), which connections keep for the next message (streams 92 to 76 µs), of 64 KiB rather than 256, (100 connections: protocols 111 to 81 µs, streams 154 to 88); writes that leave at " +
-    "once (0.35 to 0.40 × raw). Tried and dropped: reading right into fresh memory, at half the speed; an untouched array of 1 GiB that makes V8 " +
-    "collect less often, 14 % faster, but a program's business, not a library's; blocks of 32, 48, 96 and 128 KiB (10 to 25 % slower).",
+    "As at 10 KiB: of 41 µs by protocol 34 are the plain loop's, which reads and writes 64 and 36 KiB where this is one of each. Gained: ballast (protocol 0.52 to 0.84 × raw, streams 0.50 to 0.70, where `node:net` " +
+    "is 0.48 to 0.59); one read a message (a plain loop with a buffer of 256 KiB takes 25 µs where one of 64 takes 34); regions with room for three messages (0.77 to 0.86, but 100 connections " +
+    "are faster with room for one, 0.47 to 0.61, so there is room for three only while there are few). uvloop frees what it hands out at once, by reference counts, and so finds it in " +
+    "the caches again; raw itself is 0.7 × uvloop's protocol. Streams that `read(65536)` take and write such a message in two pieces. Tried and dropped: the copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
   "lines-tcp":
-    "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.27 µs a line on " +
-    "top of 0.47. All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +
+    "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.3 µs a line on " +
+    "top of 0.47. Connections that wait for quiet hop together (0.57 to 0.58, with 100 connections 0.58 to 0.63 × raw). All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +
     "raw).",
   "bulk-sink":
     "At its limit the load generator is the bottleneck; by processor time the difference is one promise a read.",
@@ -60,9 +52,9 @@ export const bounds: Readonly<Record<string, string>> = {
     "time that is no more than what raw spends on closing.",
   "idle-memory":
     "An idle stream connection has a read of 1.5 KiB pending where raw has 2, and beyond it the objects of a transport, two pumps, a " +
-    "protocol, a reader and a writer, about 4 KiB. A protocol connection has no more than raw.",
+    "protocol, a reader and a writer, 2 KB more than raw. They survive a scavenge each, so that V8's young generation grows further. Gained: 0.65 KB, by one object for what is around all transports of a server, closures made when they are needed first, and small blocks cut from one array.",
   "import":
-    "About 0.15 ms for each of some 45 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +
+    "About 0.15 ms for each of some 47 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +
     "first used.",
   "growth-readexactly":
     "The cost of a byte rises as that of a plain copy does when it leaves the caches, and of fresh memory beyond that.",

@@ -41,6 +41,19 @@ const NO_MEMORY: Uint8Array = new Uint8Array(0);
 let inRegions = 0;
 const rests: Uint8Array[] = [];
 
+/** What one connection has in its region, as it counts: an object of its own, which outlives a {@linkcode ReadMemory}. */
+class Share {
+  #bytes = 0;
+
+  set(bytes: number): void {
+    inRegions += bytes - this.#bytes;
+    this.#bytes = bytes;
+  }
+}
+
+// A protocol of streams that another one took the place of is not told that its connection is lost.
+const forgotten = new FinalizationRegistry<Share>((share) => share.set(0));
+
 type Place = "nowhere" | "block" | "region";
 
 /** The memory that one connection's reads land in, one read at a time. */
@@ -50,6 +63,7 @@ export class ReadMemory {
   #offered: Uint8Array = NO_MEMORY;
   /** What is left of the region. */
   #region: Uint8Array = NO_MEMORY;
+  #share: Share | null = null;
   /** Whether the last read filled what it was offered, so that more is there. */
   #filled = false;
 
@@ -108,13 +122,8 @@ export class ReadMemory {
       this.takeBack();
       return bytes;
     }
-    const region = this.#region;
-    if (region.length - n > LEAST_EXPECTED) {
-      inRegions -= n;
-      this.#region = region.subarray(n);
-    } else {
-      this.#dropRegion();
-    }
+    const rest = this.#region.length - n;
+    this.#setRegion(rest > LEAST_EXPECTED ? this.#region.subarray(n) : NO_MEMORY);
     this.takeBack();
     return landed;
   }
@@ -132,28 +141,28 @@ export class ReadMemory {
     this.#leaveRegion();
   }
 
-  /** Lets go of everything while a read is under way, which may write there still: nobody else gets that memory. */
+  /** Lets go of everything, maybe while a read is under way, which may write there still: nobody else gets that memory. */
   abandon(): void {
+    if (this.#place === "region") this.#setRegion(NO_MEMORY);
     this.#place = "nowhere";
-    this.#offered = NO_MEMORY;
-    this.#dropRegion();
+    this.release();
   }
 
   #enterRegion(size: number): void {
-    this.#dropRegion();
+    this.#setRegion(NO_MEMORY);
+    if (this.#share === null) forgotten.register(this, this.#share = new Share());
     const rest = rests.pop();
-    this.#region = rest !== undefined && rest.length >= size ? rest : freshMemory(regionSize(size));
-    inRegions += this.#region.length;
+    this.#setRegion(rest !== undefined && rest.length >= size ? rest : freshMemory(regionSize(size)));
   }
 
   #leaveRegion(): void {
     if (this.#region.length > LEAST_EXPECTED && rests.length < MOST_RESTS) rests.push(this.#region);
-    this.#dropRegion();
+    this.#setRegion(NO_MEMORY);
   }
 
-  #dropRegion(): void {
-    inRegions -= this.#region.length;
-    this.#region = NO_MEMORY;
+  #setRegion(region: Uint8Array): void {
+    this.#region = region;
+    this.#share?.set(region.length);
   }
 }
 

@@ -28,7 +28,7 @@ export async function copyingEcho(conn: Deno.Conn, buffer: number): Promise<void
 
 const blocks: Uint8Array[] = [];
 
-/** As the package does: without, glibc gives freed memory back to the system time and again. */
+/** As the package does: without, glibc gives freed memory back to the system time and again. It has no ballast. */
 export function keepFreedMemory(): void {
   new ArrayBuffer(30 << 20).transfer(0);
 }

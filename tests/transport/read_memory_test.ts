@@ -94,15 +94,17 @@ Deno.test("a region has room for three large messages while there are few, for o
   all.forEach((memory) => memory.release());
 });
 
-Deno.test("what a connection leaves of its region is the next one's, so short connections share one", () => {
-  const buffers = new Set<ArrayBufferLike>();
-  for (let i = 0; i < 12; i++) {
-    const memory = new ReadMemory();
-    buffers.add(read(memory, 5000, 5000, i).buffer);
-    memory.release();
-  }
-  assert(buffers.size <= 2, `${buffers.size} regions for 12 connections with 5000 bytes each`);
-});
+for (const end of ["release", "abandon"] as const) {
+  Deno.test(`what a connection leaves of its region by ${end}() is the next one's, so short ones share it`, () => {
+    const buffers = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 12; i++) {
+      const memory = new ReadMemory();
+      buffers.add(read(memory, 5000, 5000, i).buffer);
+      memory[end]();
+    }
+    assert(buffers.size <= 2, `${buffers.size} regions for 12 connections with 5000 bytes each`);
+  });
+}
 
 Deno.test("connections wait with a bound on their regions in all, and others with 16 KiB [M4]", () => {
   for (const expected of [10_000, 200_000]) {
@@ -121,4 +123,35 @@ Deno.test("connections wait with a bound on their regions in all, and others wit
       all.forEach((memory) => memory.release());
     }
   }
+});
+
+Deno.test("what is in the region of a memory that nobody releases counts until that is collected [M4]", async () => {
+  const program = `
+    import { ReadMemory } from "${new URL("../../src/read_memory.ts", import.meta.url)}";
+    const waits = () => {
+      const memory = new ReadMemory();
+      memory.offer(10_000, 1 << 20);
+      memory.accept(1);
+      return memory.offer(10_000, 1 << 20).length;
+    };
+    const sizes = [];
+    for (let i = 0; i < 700; i++) sizes.push(waits());
+    const before = sizes.at(-1);
+    for (let i = 0; i < 3; i++) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    console.log(JSON.stringify([sizes[0], before, waits()]));
+  `;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-config",
+      "--v8-flags=--expose-gc",
+      `data:application/javascript,${encodeURIComponent(program)}`,
+    ],
+  }).output();
+  const [first, many, afterwards] = JSON.parse(new TextDecoder().decode(stdout)) as [number, number, number];
+  assert(first > 16384 && many <= 16384, `${first}, and ${many} bytes after 700 others`);
+  assert(afterwards > 16384, `${afterwards} bytes after the others were collected`);
 });

@@ -85,7 +85,7 @@ const HALF_SENT = 100;
 /** The default limit of a reader, in bytes. */
 const LIMIT = 65536;
 /** What one read can bring beyond the limit, in bytes. */
-const LARGEST_READ = 65536;
+const LARGEST_READ = 131_072;
 /** With both ends of it in this process, in bytes: a block for the line that grew by doubling, those of a read, TLS. */
 const MOST_PER_LINE = 16 * LIMIT;
 

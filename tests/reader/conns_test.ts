@@ -192,7 +192,7 @@ for (const kind of Object.keys(kinds)) {
     const written = writeAll(peer, data);
     await until(() => reader.buffered > 2000);
     await turns(20);
-    assert(reader.buffered <= 2000 + 65536, `${reader.buffered} bytes are buffered`);
+    assert(reader.buffered <= 2000 + 131_072, `${reader.buffered} bytes are buffered`);
     const count = reads.length;
     await turns(5);
     assertEquals(reads.length, count);

@@ -36,7 +36,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "As at 10 KiB: of 41 µs by protocol 34 are the plain loop's, which reads and writes 64 and 36 KiB where this is one of each. Gained: ballast (protocol 0.52 to 0.84 × raw, streams 0.50 to 0.70, where `node:net` " +
     "is 0.48 to 0.59); one read a message (a plain loop with a buffer of 256 KiB takes 25 µs where one of 64 takes 34); regions with room for three messages (0.77 to 0.86, but 100 connections " +
     "are faster with room for one, 0.47 to 0.61, so there is room for three only while there are few). uvloop frees what it hands out at once, by reference counts, and so finds it in " +
-    "the caches again; raw itself is 0.7 × uvloop's protocol. Streams that `read(65536)` take and write such a message in two pieces. Tried and dropped: the copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
+    "the caches again; raw itself is 0.7 × uvloop's protocol. Streams that `read(65536)` take and write such a message in two pieces. The copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
   "lines-tcp":
     "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.3 µs a line on " +
     "top of 0.47. Connections that wait for quiet hop together (0.57 to 0.58, with 100 connections 0.58 to 0.63 × raw). All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +

@@ -42,6 +42,31 @@ for (const kind of kinds) {
     lines.forEach((line, i) => assertEquals(text(line), `${i}:${"x".repeat(i % 700)}\n`));
   });
 
+  Deno.test(`${kind.name}: large pieces that reads gave are never written again, however they were read [M1]`, async () => {
+    const total = 2_000_000;
+    const data = pattern(total);
+    await using server = await kind.startServer(async (_reader, writer) => {
+      for (let sent = 0, i = 1; sent < total; i++) {
+        const piece = data.subarray(sent, sent + 1 + (i * i * 37) % 40_000);
+        writer.write(piece);
+        await writer.drain();
+        sent += piece.length;
+      }
+    });
+    await using client = await kind.openConnection(server);
+    const { reader } = client;
+    const kept: { at: number; bytes: Uint8Array }[] = [];
+    for (let at = 0, i = 0; at < total; i++) {
+      const left = total - at;
+      const bytes = i % 3 === 0
+        ? await reader.readexactly(Math.min(left, 1 + (i * 7919) % 90_000))
+        : await reader.read(i % 3 === 1 ? 65536 : 3000);
+      kept.push({ at, bytes });
+      at += bytes.length;
+    }
+    for (const { at, bytes } of kept) assertEquals(bytes, data.subarray(at, at + bytes.length));
+  });
+
   Deno.test(`${kind.name}: write() and writelines() are done with the caller's memory when they return [M2]`, async () => {
     await using server = await kind.startServer(async (reader, writer) => writer.write(await reader.read()));
     await using client = await kind.openConnection(server);

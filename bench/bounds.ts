@@ -27,14 +27,14 @@ export const bounds: Readonly<Record<string, string>> = {
   "echo-10k":
     "Bytes that are handed out are never written again, so each message lies in fresh memory, to be filled with zeros and collected, " +
     "about 1.2 µs; what is written is copied, 0.25 µs. Gained: V8 marked its heap, 3 to 6 ms, for every 8 MB that were handed out, once its " +
-    "young generation had grown; an untouched array of 256 MiB (ballast) lets it wait until scavenges, 0.2 ms, have reclaimed them (protocol 0.68 " +
+    "young generation had grown; an untouched array (ballast) lets it wait until scavenges, 0.2 ms, have reclaimed them (protocol 0.68 " +
     "to 0.86 × raw, streams 0.71 to 0.84). Messages land right in the memory that is handed out: to zero it takes half the time of a copy into " +
     "it (0.79 to 0.85 in a plain loop with the collector out of the way). Deno's timers are not loaded, 0.9 MB less to mark. A write that was alone the time before leaves at " +
     "once (0.63 to 0.72). Tried: an array for each message, blocks of 30, 60, 112 and 256 KiB to cut from, garbage that makes V8 scavenge sooner " +
-    "(slower), ballast of 32 to 128 MiB (some of the gain) and of 512 and 1024 (no more). `readinto` with `sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
+    "(slower), ballast of 32 to 128 MiB (some of the gain), and of 1024 instead of 768 (no more). `readinto` with `sendall`, and a BufferedProtocol with `sendall`, have no copy and no such cost.",
   "echo-100k":
-    "As at 10 KiB: of 41 µs by protocol 34 are the plain loop's, which reads and writes 64 and 36 KiB where this is one of each. Gained: ballast (protocol 0.52 to 0.84 × raw, streams 0.50 to 0.70, where `node:net` " +
-    "is 0.48 to 0.59); one read a message (a plain loop with a buffer of 256 KiB takes 25 µs where one of 64 takes 34); regions with room for three messages (0.77 to 0.86, but 100 connections " +
+    "As at 10 KiB: of 38 µs by protocol 34 are the plain loop's, which reads and writes 64 and 36 KiB where this is one of each. Gained: ballast (with 256 MiB protocol 0.52 to 0.84 × raw, streams 0.50 to 0.70, where `node:net` " +
+    "is 0.48 to 0.65; with 768 protocol to 0.91, also where the collector has a core of its own); one read a message (a plain loop with a buffer of 256 KiB takes 25 µs where one of 64 takes 34); regions with room for three messages (0.77 to 0.86, but 100 connections " +
     "are faster with room for one, 0.47 to 0.61, so there is room for three only while there are few). uvloop frees what it hands out at once, by reference counts, and so finds it in " +
     "the caches again; raw itself is 0.7 × uvloop's protocol. Streams that `read(65536)` take and write such a message in two pieces. The copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
   "lines-tcp":

@@ -118,6 +118,9 @@ export const BLOCK_SIZES = [1536, 16384, 65536, 262144] as const;
 const KEPT_PER_SIZE = 8 << 20;
 const SMALL_BLOCKS_AT_A_TIME = 32;
 const stacks: Uint8Array[][] = BLOCK_SIZES.map(() => []);
+// The way of most reads and writes, which the search for a size would cost 20 ns each.
+const SMALLEST = BLOCK_SIZES[0];
+const smallest = stacks[0]!;
 
 /**
  * Borrows a block: the smallest of {@linkcode BLOCK_SIZES} that holds `n` bytes, or one of exactly `n` if none does.
@@ -126,19 +129,19 @@ const stacks: Uint8Array[][] = BLOCK_SIZES.map(() => []);
  * @returns The block, with anything in it
  */
 export function takeBlock(n: number): Uint8Array {
-  for (let i = 0; i < BLOCK_SIZES.length; i++) {
+  if (n <= SMALLEST) return smallest.pop() ?? cutSmallBlocks();
+  for (let i = 1; i < BLOCK_SIZES.length; i++) {
     const size = BLOCK_SIZES[i]!;
-    if (n <= size) return stacks[i]!.pop() ?? (i === 0 ? cutSmallBlocks() : new Uint8Array(size));
+    if (n <= size) return stacks[i]!.pop() ?? new Uint8Array(size);
   }
   return new Uint8Array(n);
 }
 
 // Every idle connection has one: an array of its own would be 0.3 KB more.
 function cutSmallBlocks(): Uint8Array {
-  const size = BLOCK_SIZES[0];
-  const bytes = new Uint8Array(SMALL_BLOCKS_AT_A_TIME * size);
-  for (let at = size; at < bytes.length; at += size) stacks[0]!.push(bytes.subarray(at, at + size));
-  return bytes.subarray(0, size);
+  const bytes = new Uint8Array(SMALL_BLOCKS_AT_A_TIME * SMALLEST);
+  for (let at = SMALLEST; at < bytes.length; at += SMALLEST) smallest.push(bytes.subarray(at, at + SMALLEST));
+  return bytes.subarray(0, SMALLEST);
 }
 
 /**
@@ -147,7 +150,7 @@ function cutSmallBlocks(): Uint8Array {
  * @param block What {@linkcode takeBlock} returned
  */
 export function giveBlock(block: Uint8Array): void {
-  const i = BLOCK_SIZES.indexOf(block.length as typeof BLOCK_SIZES[number]);
+  const i = block.length === SMALLEST ? 0 : BLOCK_SIZES.indexOf(block.length as typeof BLOCK_SIZES[number]);
   if (i >= 0 && stacks[i]!.length * block.length < KEPT_PER_SIZE) stacks[i]!.push(block);
 }
 

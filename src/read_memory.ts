@@ -75,9 +75,9 @@ export class ReadMemory {
    * @returns The memory
    */
   offer(expected: number, most: number): Uint8Array {
-    this.takeBack();
+    if (this.#place !== "nowhere") this.takeBack();
     if (expected <= LEAST_EXPECTED || (inRegions > MOST_IN_REGIONS && !this.#filled)) {
-      this.#leaveRegion();
+      if (this.#region !== NO_MEMORY) this.#leaveRegion();
       return this.lend(Math.min(expected, MOST_LENT));
     }
     if (this.#region.length < expected) this.#enterRegion(expected);
@@ -93,7 +93,7 @@ export class ReadMemory {
    * @returns The block
    */
   lend(size: number): Uint8Array {
-    this.takeBack();
+    if (this.#place !== "nowhere") this.takeBack();
     this.#place = "block";
     return this.#offered = takeBlock(size);
   }

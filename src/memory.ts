@@ -118,7 +118,7 @@ export const BLOCK_SIZES = [1536, 16384, 65536, 262144] as const;
 const KEPT_PER_SIZE = 8 << 20;
 const SMALL_BLOCKS_AT_A_TIME = 32;
 const stacks: Uint8Array[][] = BLOCK_SIZES.map(() => []);
-// The way of most reads and writes, which the search for a size would cost 20 ns each.
+// The way of most reads and writes: without the search for a size an echo by protocol over an instant conn takes 412 ns for 437.
 const SMALLEST = BLOCK_SIZES[0];
 const smallest = stacks[0]!;
 
@@ -137,7 +137,7 @@ export function takeBlock(n: number): Uint8Array {
   return new Uint8Array(n);
 }
 
-// Every idle connection has one: an array of its own would be 0.3 KB more.
+// Every idle connection has one: an array of its own would be 0.16 KB of objects more, and what the allocator adds.
 function cutSmallBlocks(): Uint8Array {
   const bytes = new Uint8Array(SMALL_BLOCKS_AT_A_TIME * SMALLEST);
   for (let at = SMALLEST; at < bytes.length; at += SMALLEST) smallest.push(bytes.subarray(at, at + SMALLEST));

@@ -38,8 +38,8 @@ export const bounds: Readonly<Record<string, string>> = {
     "are faster with room for one, 0.47 to 0.61, so there is room for three only while there are few). uvloop frees what it hands out at once, by reference counts, and so finds it in " +
     "the caches again; raw itself is 0.7 × uvloop's protocol. Streams that `read(65536)` take and write such a message in two pieces. The copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
   "lines-tcp":
-    "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.3 µs a line on " +
-    "top of 0.47. Connections that wait for quiet hop together (0.57 to 0.58, with 100 connections 0.58 to 0.63 × raw). All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +
+    "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.34 µs a line on " +
+    "top of 0.46. Connections that wait for quiet hop together (0.57 to 0.58, with 100 connections 0.58 to 0.63 × raw). All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +
     "raw).",
   "bulk-sink":
     "At its limit the load generator is the bottleneck; by processor time the difference is one promise a read.",
@@ -54,7 +54,7 @@ export const bounds: Readonly<Record<string, string>> = {
     "An idle stream connection has a read of 1.5 KiB pending where raw has 2, and beyond it the objects of a transport, two pumps, a " +
     "protocol, a reader and a writer, 2 KB more than raw. They survive a scavenge each, so that V8's young generation grows further. Gained: 0.65 KB, by one object for what is around all transports of a server, closures made when they are needed first, and small blocks cut from one array.",
   "import":
-    "About 0.15 ms for each of some 47 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +
+    "About 0.2 ms for each of some 50 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +
     "first used.",
   "growth-readexactly":
     "The cost of a byte rises as that of a plain copy does when it leaves the caches, and of fresh memory beyond that.",

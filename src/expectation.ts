@@ -2,7 +2,8 @@
  * How much the next read will bring: a guess from those before it.
  *
  * A read that fills its memory left something behind, as far as one can tell: the next one is expected to bring eight times
- * as much. Otherwise what counts is the largest of the last few reads, so that a small message between large ones changes nothing.
+ * as much. Otherwise what counts is the largest of the last few reads, so that a small message between large ones changes
+ * nothing.
  *
  * @module
  */
@@ -32,7 +33,7 @@ export class Expectation {
    * @param room How many there was room for
    */
   note(n: number, room: number): void {
-    // Where there was less room than this, for want of memory, it tells nothing.
+    // Where there was less room than was expected, for want of memory, that it is full tells nothing.
     if (n === room && n >= this.#size) return this.#set(GROWTH * n);
     if (n > this.#largest) this.#largest = n;
     if (++this.#reads === MEMORABLE_READS) this.#set(this.#largest);

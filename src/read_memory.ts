@@ -24,7 +24,8 @@ const MESSAGES_IN_REGION = 3;
 const LARGEST_REGION = 524288;
 /**
  * As long as fewer bytes than this are in regions; else there is room for one such message: with 100 KiB, 10 connections were
- * faster with room for three (one 0.77, two 0.82, three 0.86 x raw), and 100 connections with room for one (0.61, 0.55, 0.47).
+ * faster with room for three (one 0.77, two 0.82, three 0.86 x raw; in a later run two were as fast as three), and 100
+ * connections with room for one (0.61, 0.55, 0.47).
  */
 const ROOMY_BELOW = 4 << 20;
 /** What is added, in bytes, so that messages of a usual size hardly ever fill a region, which would mean that there is more. */

@@ -183,7 +183,8 @@ export class ReadPump {
   discard(): Promise<unknown> {
     const done = new Promise<number | null>((resolve) => this.#settled = resolve);
     if (this.#state !== "stopping") {
-      this.#offer();
+      this.#landing ??= new ReadMemory();
+      this.#memory = this.#landing.lend(this.#expectation.size);
       this.#issue();
     }
     this.#state = "discarding";

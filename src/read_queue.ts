@@ -51,6 +51,7 @@ export class ReadQueue {
   /** What a read that waits directly came to, until it lands. */
   #outcome: Outcome | null = null;
   #result: unknown;
+  /** What rides on the conn's read; made when a read waits directly for the first time. */
   #landed: (() => unknown) | null = null;
   #stopListening: (() => void) | null = null;
   #transport: Pausable | null = null;

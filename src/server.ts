@@ -20,7 +20,7 @@ import { aDelay, aSignal, checkOptions } from "./options.ts";
 import { Pause } from "./pause.ts";
 import type { BaseProtocolLike, StreamProtocolLike } from "./transports.ts";
 
-/** What makes a connection of an accepted conn: the conn itself, or the result of a TLS handshake. */
+/** What a TLS handshake makes of an accepted conn. */
 export interface Welcome {
   /** The conn to talk over. */
   conn: ConnLike;

@@ -15,6 +15,24 @@ class Noting implements Starter {
   }
 }
 
+/** The errors that nobody catches meanwhile, of which none ends the tests. */
+class Uncaught implements Disposable {
+  readonly errors: unknown[] = [];
+
+  constructor() {
+    addEventListener("error", this.#onError);
+  }
+
+  [Symbol.dispose](): void {
+    removeEventListener("error", this.#onError);
+  }
+
+  readonly #onError = (event: ErrorEvent): void => {
+    event.preventDefault();
+    this.errors.push(event.error);
+  };
+}
+
 Deno.test("beginTogether() begins all in order, a hop later, and each once", async () => {
   const begun: string[] = [];
   const [a, b, c] = ["a", "b", "c"].map((name) => new Noting(name, begun));
@@ -44,12 +62,7 @@ Deno.test("beginTogether() from within a begin comes after those that wait, or a
 Deno.test("beginTogether() goes on with the others when one throws", async () => {
   const begun: string[] = [];
   const oops = new Error("oops");
-  const errors: unknown[] = [];
-  const onError = (event: ErrorEvent) => {
-    event.preventDefault();
-    errors.push(event.error);
-  };
-  addEventListener("error", onError);
+  using uncaught = new Uncaught();
   beginTogether(
     new Noting("a", begun, () => {
       throw oops;
@@ -57,8 +70,7 @@ Deno.test("beginTogether() goes on with the others when one throws", async () =>
   );
   beginTogether(new Noting("b", begun));
   await turn();
-  removeEventListener("error", onError);
-  assertEquals([begun, errors], [["a", "b"], [oops]]);
+  assertEquals([begun, uncaught.errors], [["a", "b"], [oops]]);
 });
 
 /** Hops of the microtask queue. */
@@ -104,12 +116,7 @@ Deno.test("waitNoMore(): who began otherwise does not begin again, and may wait 
 Deno.test("beginWhenQuiet() from within a begin begins later, and one that throws holds up no other", async () => {
   const begun: string[] = [];
   const oops = new Error("oops");
-  const errors: unknown[] = [];
-  const onError = (event: ErrorEvent) => {
-    event.preventDefault();
-    errors.push(event.error);
-  };
-  addEventListener("error", onError);
+  using uncaught = new Uncaught();
   const late = new Noting("late", begun);
   beginWhenQuiet(
     new Noting("a", begun, () => {
@@ -119,6 +126,5 @@ Deno.test("beginWhenQuiet() from within a begin begins later, and one that throw
   );
   beginWhenQuiet(new Noting("b", begun));
   await hops(40);
-  removeEventListener("error", onError);
-  assertEquals([begun, errors], [["a", "b", "late"], [oops]]);
+  assertEquals([begun, uncaught.errors], [["a", "b", "late"], [oops]]);
 });

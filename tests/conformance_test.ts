@@ -14,7 +14,7 @@ import {
   startTls,
   type Transport,
 } from "../mod.ts";
-import type { ConnLike } from "../src/conn.ts";
+import type { ConnLike } from "../src/conn/conn.ts";
 import {
   type ConformanceCase,
   connCases,
@@ -29,8 +29,8 @@ import {
   transportCases,
   type TransportCasesOptions,
 } from "../src/testing/mod.ts";
-import { tlsConnectConn, type TlsServerOptions } from "../src/tls.ts";
-import { kinds as adapters } from "./adapters/conn_kinds.ts";
+import { tlsConnectConn, type TlsServerOptions } from "../src/tls/choose.ts";
+import { kinds as adapters } from "./conn/conn_kinds.ts";
 import { ways } from "./tls/kit.ts";
 
 type MakeConns = () => Promise<[ConnLike, ConnLike]>;

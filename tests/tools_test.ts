@@ -17,7 +17,7 @@ const HOUSE: Record<string, string> = {
 };
 
 /** Returns what is said of the house after `changes`, a null being a file taken away. */
-async function problemsOf(changes: Record<string, string | null>): Promise<string[]> {
+async function problemsOf(changes: Record<string, string | null>, floors = FLOORS): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   try {
     const root = new URL(`file://${folder}/`);
@@ -26,7 +26,7 @@ async function problemsOf(changes: Record<string, string | null>): Promise<strin
       await Deno.mkdir(new URL(".", file), { recursive: true });
       if (source !== null) await Deno.writeTextFile(file, source);
     }
-    return await checkImports(root, FLOORS);
+    return await checkImports(root, floors);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -43,6 +43,14 @@ Deno.test("checkImports() finds an import that points upward, of a type too", as
       `src/ground.ts: on floor 0, imports "./rooms/room.ts" from floor 1 above it`,
     ]);
   }
+});
+
+Deno.test("checkImports() finds an import from another folder of the same floor", async () => {
+  const floors = [["src/ground.ts"], ["src/upper.ts", "src/rooms/", "src/halls/"], ["mod.ts", "src/testing/"]];
+  const changes = { "src/halls/hall.ts": `import { room } from "../rooms/room.ts";\n` };
+  assertEquals(await problemsOf(changes, floors), [
+    `src/halls/hall.ts: imports "../rooms/room.ts" from another folder of its own floor`,
+  ]);
 });
 
 Deno.test("checkImports() finds a circle on one floor, through types and lazy imports", async () => {

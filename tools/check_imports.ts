@@ -11,52 +11,17 @@
  */
 
 /**
- * The house, ground floor first; the README draws the same. A name that ends in a slash is a folder with all in it, but
- * for those of its files that are named themselves. A published file on no floor is an error, and so is a name here that
- * no file bears.
+ * The layers, ground floor first; docs/ARCHITECTURE.md draws the same. A name that ends in a slash is a folder with all in
+ * it. A published file on no floor is an error, and so is a name here that no file bears.
  */
 export const FLOORS: string[][] = [
-  // Shapes and pure parts.
-  [
-    "src/conn.ts",
-    "src/transports.ts",
-    "src/errors.ts",
-    "src/explained.ts",
-    "src/exception_handler.ts",
-    "src/options.ts",
-    "src/abortable.ts",
-    "src/pause.ts",
-    "src/memory.ts",
-    "src/expectation.ts",
-    "src/burst.ts",
-    "src/byte_buffer.ts",
-    "src/separators.ts",
-    "src/water_marks.ts",
-  ],
-  // What the parts of a connection are made of, and conns of every kind.
-  [
-    "src/protocols.ts",
-    "src/lifecycle.ts",
-    "src/read_queue.ts",
-    "src/read_memory.ts",
-    "src/drain_gate.ts",
-    "src/upgrade.ts",
-    "src/send_file.ts",
-    "src/adapters/",
-  ],
-  // The halves of a connection, and what comes before one.
-  ["src/stream_reader.ts", "src/read_pump.ts", "src/write_pump.ts", "src/dial.ts", "src/unix_listener.ts", "src/tls/"],
-  // Transports, and TLS between conn and transport.
-  ["src/conn_transport.ts", "src/datagram/", "src/datagram.ts", "src/pipes.ts", "src/tls.ts"],
-  // What is made of them.
-  ["src/start_tls.ts", "src/subprocess.ts", "src/sock/", "src/sock.ts"],
-  // Opening and serving, for protocols.
-  ["src/connect.ts", "src/server.ts", "src/create_server.ts"],
-  // Streams: they know the shape of a transport, and how to go over to TLS.
-  ["src/stream_writer.ts", "src/stream_protocol.ts"],
-  // Where streams meet transports.
-  ["src/open_connection.ts", "src/start_server.ts", "src/subprocess_streams.ts"],
-  // What users import.
+  ["src/common/", "src/memory/"],
+  ["src/conn/"],
+  ["src/transport/"],
+  ["src/tls/", "src/datagram/"],
+  ["src/serving/"],
+  ["src/streams/"],
+  ["src/subprocess/", "src/sock/"],
   ["mod.ts", "src/testing/"],
 ];
 
@@ -98,8 +63,11 @@ export async function checkImports(root: URL, floors: readonly (readonly string[
         problems.push(`${file}: imports "${specifier}": only tests may use the test kit`);
       }
       const targetFloor = floorOf(target, floors);
-      if (floor !== -1 && targetFloor > floor) {
+      if (floor === -1) continue;
+      if (targetFloor > floor) {
         problems.push(`${file}: on floor ${floor}, imports "${specifier}" from floor ${targetFloor} above it`);
+      } else if (targetFloor === floor && areOfTwoFolders(entryOf(file, floors), entryOf(target, floors))) {
+        problems.push(`${file}: imports "${specifier}" from another folder of its own floor`);
       }
     }
   }
@@ -118,6 +86,14 @@ async function publishedFiles(root: URL, folder = ""): Promise<string[]> {
 
 function covers(entry: string, file: string): boolean {
   return entry.endsWith("/") ? file.startsWith(entry) : file === entry;
+}
+
+function areOfTwoFolders(a: string | undefined, b: string | undefined): boolean {
+  return a !== b && a !== undefined && b !== undefined && a.endsWith("/") && b.endsWith("/");
+}
+
+function entryOf(file: string, floors: readonly (readonly string[])[]): string | undefined {
+  return floors[floorOf(file, floors)]?.find((entry) => covers(entry, file));
 }
 
 function floorOf(file: string, floors: readonly (readonly string[])[]): number {

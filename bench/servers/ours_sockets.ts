@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sockAccept } from "../../src/sock.ts";
+import { sockAccept } from "../../src/sock/mod.ts";
 import { announce, serverOptions } from "./options.ts";
 import { socketEcho } from "./socket_echo.ts";
 

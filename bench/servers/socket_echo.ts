@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sockRecvInto, sockSendall } from "../../src/sock.ts";
+import { sockRecvInto, sockSendall } from "../../src/sock/mod.ts";
 
 /** Socket calls: `sockRecvInto` and `sockSendall` over one buffer. */
 export async function socketEcho(conn: Deno.Conn, buffer: number): Promise<void> {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Bytes } from "./bytes.ts";
 
 /**
  * The stream ended before all bytes of a read were there.
@@ -31,7 +32,7 @@
  */
 export class IncompleteReadError extends Deno.errors.UnexpectedEof {
   /** The bytes that were read before the end. */
-  readonly partial: Uint8Array;
+  readonly partial: Bytes;
   /** How many bytes were wanted; `null` if that was not known (`readuntil`). */
   readonly expected: number | null;
 
@@ -41,7 +42,7 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
    * @param partial The bytes that were there before the end
    * @param expected The number of bytes wanted, or `null` if not known
    */
-  constructor(partial: Uint8Array, expected: number | null) {
+  constructor(partial: Bytes, expected: number | null) {
     const wanted = expected === null ? "a separator" : `${expected} bytes`;
     super(`Cannot read ${wanted}: the stream ended after ${partial.length} bytes`);
     this.name = "IncompleteReadError";
@@ -129,6 +130,20 @@ export function lostError(cause: Error | null, doing: string): Error {
   return cause ?? new Deno.errors.ConnectionReset(`Cannot ${doing}: the connection is closed`);
 }
 
+/**
+ * Makes the same kind of error, which says what could not be done.
+ *
+ * @param thrown What the platform threw
+ * @param doing What could not be done, as in `connect to "::1"`
+ * @returns The error, with that as its cause; the same one if it says so already
+ */
+export function explained(thrown: unknown, doing: string): Error {
+  const error = toNetError(thrown, doing);
+  if (error.message.startsWith(`Cannot ${doing}: `)) return error;
+  const Class = classes.find((one) => error.constructor === one) ?? Error;
+  return new Class(`Cannot ${doing}: ${error.message}`, { cause: error });
+}
+
 type MakeError = (message: string, options: ErrorOptions) => Error;
 
 // What node:net, node:tls and node:dgram throw carries the system's code, not a class.
@@ -159,3 +174,5 @@ const denoErrorClasses = new Set<unknown>(Object.values(Deno.errors));
 function isDenoError(error: Error): boolean {
   return denoErrorClasses.has(error.constructor);
 }
+
+const classes = [...Object.values(Deno.errors), TypeError, RangeError];

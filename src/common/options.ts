@@ -120,16 +120,6 @@ export const aUnixPath: Check = (value) => {
   return bytes <= most ? null : { range: `must be at most ${most} bytes long` };
 };
 
-/**
- * Refuses a signal that has aborted.
- *
- * @param signal The signal, if any
- * @throws Its reason
- */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw signal.reason;
-}
-
 function show(value: unknown): string {
   return typeof value === "object" && value !== null ? Deno.inspect(value, { depth: 1 }) : String(value);
 }

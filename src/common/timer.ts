@@ -5,11 +5,11 @@
  */
 
 /** What a timer takes at most, in milliseconds: about 25 days. */
-export const LONGEST_TIMER = 2 ** 31 - 1;
+export const MAX_TIMER = 2 ** 31 - 1;
 
 /** Waits, from its construction on. */
-export class Pause {
-  /** Resolves when the time is over, or {@linkcode Pause.end} was called. */
+export class CancellableTimer {
+  /** Resolves when the time is over, or {@linkcode CancellableTimer.end} was called. */
   readonly over: Promise<void>;
   readonly #timer: ReturnType<typeof setTimeout>;
   #resolve!: () => void;
@@ -19,7 +19,7 @@ export class Pause {
    */
   constructor(ms: number) {
     this.over = new Promise((resolve) => this.#resolve = resolve);
-    this.#timer = setTimeout(this.#resolve, Math.min(ms, LONGEST_TIMER));
+    this.#timer = setTimeout(this.#resolve, Math.min(ms, MAX_TIMER));
   }
 
   /** Ends it now. */

@@ -8,8 +8,8 @@
  * @module
  */
 import type { Duplex } from "node:stream";
-import type { ConnLike } from "../conn.ts";
-import { toNetError } from "../errors.ts";
+import type { ConnLike } from "./conn.ts";
+import { toNetError } from "../common/errors.ts";
 import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
 
 /**

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "./conn.ts";
 import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
 
 /** A byte stream each way, as `WebSocketStream`, `WebTransport` and `TransformStream` have them. */
-export interface StreamsPair {
+export interface StreamsPair<W = Uint8Array> {
   /** What is read. */
   readable: ReadableStream<Uint8Array>;
   /** What is written to. */
-  writable: WritableStream<Uint8Array>;
+  writable: WritableStream<W>;
 }
 
 /**
@@ -38,9 +38,19 @@ export interface StreamsPair {
  * assertEquals(new TextDecoder().decode(await connection.reader.readline()), "hello\n");
  * ```
  */
-export function connFromStreams({ readable, writable }: StreamsPair): ConnLike {
+export function connFromStreams(streams: StreamsPair): ConnLike;
+/**
+ * The same for streams whose writable takes any `BufferSource`, as that of a `CompressionStream`.
+ *
+ * @param streams The streams
+ * @returns The conn
+ * @throws {TypeError} If a stream is locked
+ */
+export function connFromStreams(streams: StreamsPair<BufferSource>): ConnLike;
+export function connFromStreams({ readable, writable }: StreamsPair | StreamsPair<BufferSource>): ConnLike {
   const reading = new ReadHalf(readable);
-  const writing = new WriteHalf(writable);
+  // Every stream gets arrays only, so that one of any BufferSource will do.
+  const writing = new WriteHalf(writable as WritableStream<Uint8Array>);
   return {
     read: (p) => reading.read(p),
     write: (p) => writing.write(p),
@@ -156,7 +166,7 @@ class WriteHalf {
     if (this.#state === "ended") throw brokenError("this direction was ended");
     if (this.#pending !== undefined) throw busyError("write");
     if (p.length === 0) return 0;
-    const chunk = p.slice(0, MAX_WRITE);
+    const chunk = new Uint8Array(p.subarray(0, MAX_WRITE));
     this.#pending = new Pending(this.#writer.write(chunk));
     try {
       await this.#pending.promise;

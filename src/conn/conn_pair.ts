@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "./conn.ts";
 import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
 
 /** How many bytes each direction of a {@linkcode connPair} holds, unless told otherwise. */

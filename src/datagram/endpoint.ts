@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { addressPairs, type DatagramAddress } from "./datagram/address.ts";
-import { SocketDatagramTransport } from "./datagram/transport.ts";
-import { aBoolean, aFunction, anObject, checkOptions } from "./options.ts";
-import type { DatagramProtocolLike, DatagramTransport } from "./transports.ts";
-import { type DatagramSocket, openUdpSocket } from "./datagram/udp_socket.ts";
+import { addressPairs, type DatagramAddress } from "./address.ts";
+import { SocketDatagramTransport } from "./transport.ts";
+import { aBoolean, aFunction, anObject, checkOptions } from "../common/options.ts";
+import type { DatagramProtocolLike, DatagramTransport } from "../transport/types.ts";
+import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
 
 export type { DatagramAddress };
 

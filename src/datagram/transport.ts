@@ -13,17 +13,18 @@
  *
  * @module
  */
-import { callExceptionHandler } from "../exception_handler.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { callExceptionHandler } from "../transport/exception_handler.ts";
 import type {
   BaseProtocolLike,
   DatagramProtocolLike,
   DatagramTransport,
   ExtraInfo,
   WriteBufferLimits,
-} from "../transports.ts";
+} from "../transport/types.ts";
 import { targetOf } from "./address.ts";
 import type { DatagramReceiver, DatagramSocket } from "./udp_socket.ts";
-import { WaterMarks } from "../water_marks.ts";
+import { WaterMarks } from "../transport/water_marks.ts";
 
 type Phase = "init" | "open" | "closing" | "lost";
 
@@ -127,7 +128,7 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
 
   // What the socket calls.
 
-  received(data: Uint8Array, from: Deno.NetAddr): void {
+  received(data: Bytes, from: Deno.NetAddr): void {
     if (this.#phase === "open") this.#call("datagramReceived", () => this.#protocol.datagramReceived(data, from));
   }
 

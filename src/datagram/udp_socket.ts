@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { Bytes } from "../common/bytes.ts";
 import type { RemoteInfo, Socket } from "node:dgram";
-import { toNetError } from "../errors.ts";
+import { toNetError } from "../common/errors.ts";
 import { type RefusalWatch, watchRefusals } from "./udp_refusals.ts";
 
 /** What a datagram transport needs of a socket. */
@@ -25,7 +26,7 @@ export interface DatagramSocket {
 /** What a socket calls. */
 export interface DatagramReceiver {
   /** A datagram came; its bytes are the receiver's to keep. */
-  received(data: Uint8Array, from: Deno.NetAddr): void;
+  received(data: Bytes, from: Deno.NetAddr): void;
   /** A receive failed, or the peer refused a datagram. */
   failed(error: Error): void;
 }

@@ -16,7 +16,7 @@ const GROWTH = 8;
 const MEMORABLE_READS = 8;
 
 /** A guess, which follows what reads bring. */
-export class Expectation {
+export class ReadSizePredictor {
   #size = LEAST_EXPECTED;
   #largest = 0;
   #reads = 0;

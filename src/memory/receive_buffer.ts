@@ -14,8 +14,9 @@
  *
  * @module
  */
-import { LEAST_EXPECTED } from "./expectation.ts";
-import { copyOf, freshMemory, giveBlock, takeBlock } from "./memory.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { LEAST_EXPECTED } from "./read_size_predictor.ts";
+import { acquireBlock, copyOf, freshMemory, releaseBlock } from "./pool.ts";
 
 /** The least size of a region, in bytes: room for several messages of the usual sizes. */
 const REGION_SIZE = 65536;
@@ -37,12 +38,12 @@ const MOST_LENT = 16384;
 /** How many rests of regions are kept for others. */
 const MOST_RESTS = 16;
 
-const NO_MEMORY: Uint8Array = new Uint8Array(0);
+const NO_MEMORY: Bytes = new Uint8Array(0);
 
 let inRegions = 0;
-const rests: Uint8Array[] = [];
+const rests: Bytes[] = [];
 
-/** What one connection has in its region, as it counts: an object of its own, which outlives a {@linkcode ReadMemory}. */
+/** What one connection has in its region, as it counts: an object of its own, which outlives a {@linkcode ReceiveBuffer}. */
 class Share {
   #bytes = 0;
 
@@ -58,12 +59,12 @@ const forgotten = new FinalizationRegistry<Share>((share) => share.set(0));
 type Place = "nowhere" | "block" | "region";
 
 /** The memory that one connection's reads land in, one read at a time. */
-export class ReadMemory {
+export class ReceiveBuffer {
   #place: Place = "nowhere";
   /** What was offered last. */
-  #offered: Uint8Array = NO_MEMORY;
+  #offered: Bytes = NO_MEMORY;
   /** What is left of the region. */
-  #region: Uint8Array = NO_MEMORY;
+  #region: Bytes = NO_MEMORY;
   #share: Share | null = null;
   /** Whether the last read filled what it was offered, so that more is there. */
   #filled = false;
@@ -75,7 +76,7 @@ export class ReadMemory {
    * @param most The most to offer, in bytes
    * @returns The memory
    */
-  offer(expected: number, most: number): Uint8Array {
+  offer(expected: number, most: number): Bytes {
     if (this.#place !== "nowhere") this.takeBack();
     if (expected <= LEAST_EXPECTED || (inRegions > MOST_IN_REGIONS && !this.#filled)) {
       if (this.#region !== NO_MEMORY) this.#leaveRegion();
@@ -93,10 +94,10 @@ export class ReadMemory {
    * @param size How many bytes to have room for
    * @returns The block
    */
-  lend(size: number): Uint8Array {
+  lend(size: number): Bytes {
     if (this.#place !== "nowhere") this.takeBack();
     this.#place = "block";
-    return this.#offered = takeBlock(size);
+    return this.#offered = acquireBlock(size);
   }
 
   /**
@@ -105,7 +106,7 @@ export class ReadMemory {
    * @param n How many bytes landed at the start of what was offered
    * @returns A view of them
    */
-  look(n: number): Uint8Array {
+  look(n: number): Bytes {
     this.#filled = n === this.#offered.length;
     return this.#filled ? this.#offered : this.#offered.subarray(0, n);
   }
@@ -116,7 +117,7 @@ export class ReadMemory {
    * @param n How many bytes landed at the start of what was offered
    * @returns The bytes
    */
-  accept(n: number): Uint8Array {
+  accept(n: number): Bytes {
     const landed = this.look(n);
     if (this.#place === "block") {
       const bytes = copyOf(landed, n);
@@ -131,7 +132,7 @@ export class ReadMemory {
 
   /** Takes back what was offered: nothing landed there that counts, and nothing will. */
   takeBack(): void {
-    if (this.#place === "block") giveBlock(this.#offered);
+    if (this.#place === "block") releaseBlock(this.#offered);
     this.#place = "nowhere";
     this.#offered = NO_MEMORY;
   }
@@ -161,7 +162,7 @@ export class ReadMemory {
     this.#setRegion(NO_MEMORY);
   }
 
-  #setRegion(region: Uint8Array): void {
+  #setRegion(region: Bytes): void {
     this.#region = region;
     this.#share?.set(region.length);
   }

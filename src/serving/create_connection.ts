@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
-import { ConnTransport, type ConnTransportOptions } from "./conn_transport.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { dial, dialUnix, tuneConn } from "./dial.ts";
+import { throwIfAborted } from "../common/abort.ts";
 import {
   aBoolean,
   aDelay,
@@ -17,16 +18,15 @@ import {
   aUnixPath,
   type Check,
   checkOptions,
-  throwIfAborted,
-} from "./options.ts";
+} from "../common/options.ts";
 import {
   checkTlsClientOptions,
   DEFAULT_SHUTDOWN_TIMEOUT,
   tlsAcceptNative,
   type TlsClientOptions,
   tlsConnectConn,
-} from "./tls.ts";
-import type { BaseProtocolLike, StreamProtocolLike, Transport } from "./transports.ts";
+} from "../tls/choose.ts";
+import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
 /** How to open a connection. Either `hostname` and `port`, or `conn`. Times in milliseconds. */
 export interface ConnectOptions {

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { checkFactory } from "./connect.ts";
-import type { ErrorContext } from "./exception_handler.ts";
-import { explained } from "./explained.ts";
+import { checkFactory } from "./create_connection.ts";
+import type { ErrorContext } from "../transport/exception_handler.ts";
+import { explained } from "../common/errors.ts";
+import { throwIfAborted } from "../common/abort.ts";
 import {
   aBacklog,
   aBoolean,
@@ -18,8 +19,7 @@ import {
   aUnixPath,
   type Check,
   checkOptions,
-  throwIfAborted,
-} from "./options.ts";
+} from "../common/options.ts";
 import { Server, type ServerOptions, type Welcome } from "./server.ts";
 import {
   checkTlsServerOptions,
@@ -29,8 +29,8 @@ import {
   tlsAcceptConn,
   tlsAcceptNative,
   type TlsServerOptions,
-} from "./tls.ts";
-import type { BaseProtocolLike } from "./transports.ts";
+} from "../tls/choose.ts";
+import type { BaseProtocolLike } from "../transport/types.ts";
 import { listenUnix } from "./unix_listener.ts";
 
 /** What all servers take. */

@@ -7,12 +7,11 @@
  *
  * @module
  */
-import { abortable } from "./abortable.ts";
-import type { ConnLike } from "./conn.ts";
-import { connFromNode } from "./adapters/conn_from_node.ts";
-import { toNetError } from "./errors.ts";
-import { explained } from "./explained.ts";
-import { LONGEST_TIMER } from "./pause.ts";
+import { abortable } from "../common/abort.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { connFromNode } from "../conn/conn_from_node.ts";
+import { explained, toNetError } from "../common/errors.ts";
+import { MAX_TIMER } from "../common/timer.ts";
 
 /** Where to connect to, and how. */
 export interface DialOptions {
@@ -112,7 +111,7 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
     if (begun === addresses.length) return;
     pending++;
     const address = addresses[begun++]!;
-    if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, LONGEST_TIMER));
+    if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, MAX_TIMER));
     const where = `"${hostname ?? address}" at "${address}:${port}"`;
     connectTo(address, options, stop.signal)
       .then(connected, (error) => failed(explained(error, `connect to ${where}`)));

@@ -11,14 +11,14 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
-import { ConnTransport, type ConnTransportOptions } from "./conn_transport.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { tuneConn } from "./dial.ts";
-import { toNetError } from "./errors.ts";
-import { callExceptionHandler, callHandler, type ErrorContext } from "./exception_handler.ts";
-import { aDelay, aSignal, checkOptions } from "./options.ts";
-import { Pause } from "./pause.ts";
-import type { BaseProtocolLike, StreamProtocolLike } from "./transports.ts";
+import { toNetError } from "../common/errors.ts";
+import { callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { aDelay, aSignal, checkOptions } from "../common/options.ts";
+import { CancellableTimer } from "../common/timer.ts";
+import type { BaseProtocolLike, StreamProtocolLike } from "../transport/types.ts";
 
 /** What a TLS handshake makes of an accepted conn. */
 export interface Welcome {
@@ -82,9 +82,9 @@ export class Server implements AsyncDisposable {
   readonly #loops: Promise<void>[] = [];
   #state: "bound" | "serving" | "closing" | "closed" = "bound";
   /** Loops that wait for a place below `maxConnections`. */
-  readonly #full = new Set<Pause>();
+  readonly #full = new Set<CancellableTimer>();
   /** Loops that wait until the system may have recovered. */
-  readonly #failed = new Set<Pause>();
+  readonly #failed = new Set<CancellableTimer>();
   /** Who waits for the last connection to end. */
   readonly #waitForNone: (() => void)[] = [];
   #servingForever = false;
@@ -242,7 +242,7 @@ export class Server implements AsyncDisposable {
   /** The system releases an address only when the accept under way is told, which is in a later turn. */
   async #release(): Promise<void> {
     // A listener that is not Deno's own may tell it nothing.
-    const pause = new Pause(MOST_RELEASE);
+    const pause = new CancellableTimer(MOST_RELEASE);
     await Promise.race([Promise.all(this.#loops), pause.over]);
     pause.end();
     this.#state = "closed";
@@ -258,7 +258,7 @@ export class Server implements AsyncDisposable {
 
   async #goneWithin(ms: number): Promise<void> {
     if (this.#gone || ms === 0) return;
-    const pause = new Pause(ms);
+    const pause = new CancellableTimer(ms);
     await Promise.race([this.waitClosed(), pause.over]);
     pause.end();
   }
@@ -300,9 +300,9 @@ export class Server implements AsyncDisposable {
     await this.#pause(ACCEPT_RETRY, this.#failed);
   }
 
-  async #pause(ms: number, among: Set<Pause>): Promise<void> {
+  async #pause(ms: number, among: Set<CancellableTimer>): Promise<void> {
     if (this.#isClosed()) return;
-    const pause = new Pause(ms);
+    const pause = new CancellableTimer(ms);
     if (!this.#keepsAlive) pause.unref();
     among.add(pause);
     await pause.over;

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { explained } from "./explained.ts";
+import { explained } from "../common/errors.ts";
 
 /**
  * Listens on a Unix socket.

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { OneAtATime } from "./one_at_a_time.ts";
+import { SingleFlight } from "./single_flight.ts";
 
 /** The accepts on one listener. */
 export class SockAcceptor {
   readonly #listener: Deno.Listener;
-  readonly #accepts = new OneAtATime<Deno.Conn>();
+  readonly #accepts = new SingleFlight<Deno.Conn>();
   #operation: Promise<Deno.Conn> | null = null;
   #unguard: () => void = () => {};
 

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { type DatagramEndpointOptions, openDatagramSocket } from "../datagram.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { type DatagramEndpointOptions, openDatagramSocket } from "../datagram/endpoint.ts";
 import { targetOf } from "../datagram/address.ts";
 import type { DatagramSocket } from "../datagram/udp_socket.ts";
 
@@ -63,7 +64,7 @@ export async function sockDatagram(options: DatagramEndpointOptions): Promise<Da
   return new PulledDatagrams(await openDatagramSocket(options));
 }
 
-type Arrival = { data: Uint8Array; from: Deno.NetAddr } | { error: Error };
+type Arrival = { data: Bytes; from: Deno.NetAddr } | { error: Error };
 
 class PulledDatagrams implements DatagramSock {
   readonly #socket: DatagramSocket;

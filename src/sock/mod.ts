@@ -21,22 +21,23 @@
  *
  * @module
  */
-import { abortable } from "./abortable.ts";
-import type { ConnLike } from "./conn.ts";
-import { dial, dialUnix, tuneConn } from "./dial.ts";
-import { copyOf, giveBlock, takeBlock } from "./memory.ts";
-import { OneAtATime } from "./sock/one_at_a_time.ts";
-import { aBoolean, aPeerPort, aSignal, aString, aUnixPath, checkOptions, throwIfAborted } from "./options.ts";
-import { sendFile, type SendFileOptions } from "./send_file.ts";
-import { SockAcceptor } from "./sock/acceptor.ts";
-import type { DatagramConnLike, DatagramSock } from "./sock/datagram.ts";
-import { SockReceiver } from "./sock/receiver.ts";
-import { SockSender } from "./sock/sender.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { abortable, throwIfAborted } from "../common/abort.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { dial, dialUnix, tuneConn } from "../serving/dial.ts";
+import { acquireBlock, copyOf, releaseBlock } from "../memory/pool.ts";
+import { SingleFlight } from "./single_flight.ts";
+import { aBoolean, aPeerPort, aSignal, aString, aUnixPath, checkOptions } from "../common/options.ts";
+import { sendFile, type SendFileOptions } from "../streams/send_file.ts";
+import { SockAcceptor } from "./acceptor.ts";
+import type { DatagramConnLike, DatagramSock } from "./datagram.ts";
+import { SockReceiver } from "./receiver.ts";
+import { SockSender } from "./sender.ts";
 
-export { type DatagramConnLike, type DatagramSock, sockDatagram } from "./sock/datagram.ts";
-export type { DatagramAddress, DatagramEndpointOptions } from "./datagram.ts";
-export type { ConnLike } from "./conn.ts";
-export type { SendFileOptions } from "./send_file.ts";
+export { type DatagramConnLike, type DatagramSock, sockDatagram } from "./datagram.ts";
+export type { DatagramAddress, DatagramEndpointOptions } from "../datagram/endpoint.ts";
+export type { ConnLike } from "../conn/conn.ts";
+export type { SendFileOptions } from "../streams/send_file.ts";
 
 /** What every call takes. */
 export interface SockOptions {
@@ -73,7 +74,7 @@ export interface SockAcceptOptions extends SockOptions {
 const acceptors = new WeakMap<Deno.Listener, SockAcceptor>();
 const receivers = new WeakMap<ConnLike, SockReceiver>();
 const senders = new WeakMap<ConnLike, SockSender>();
-const datagrams = new WeakMap<DatagramConnLike, OneAtATime<[Uint8Array, Deno.Addr]>>();
+const datagrams = new WeakMap<DatagramConnLike, SingleFlight<[Uint8Array, Deno.Addr]>>();
 
 /**
  * Connects, over TCP or to a Unix socket. As `loop.sock_connect`.
@@ -186,7 +187,7 @@ export async function sockAccept(listener: Deno.Listener, options: SockAcceptOpt
  * assertEquals(new TextDecoder().decode(await sockRecv(server, 5)), "hello");
  * ```
  */
-export async function sockRecv(conn: ConnLike, n: number, options: SockOptions = {}): Promise<Uint8Array> {
+export async function sockRecv(conn: ConnLike, n: number, options: SockOptions = {}): Promise<Bytes> {
   checkConn(conn, "receive");
   checkCount(n, "receive");
   checkOptions("receive", options, { signal: aSignal });
@@ -342,7 +343,7 @@ export async function sockRecvfrom(
   checkCount(n, "receive a datagram");
   checkOptions("receive a datagram", options, { signal: aSignal });
   let receives = datagrams.get(sock);
-  if (receives === undefined) datagrams.set(sock, receives = new OneAtATime());
+  if (receives === undefined) datagrams.set(sock, receives = new SingleFlight());
   const [data, from] = await receives.take("receive a datagram", () => receiveWhole(sock), options.signal);
   return [data.subarray(0, n), from];
 }
@@ -389,12 +390,12 @@ const LARGEST_DATAGRAM = 65536;
 
 /** Receives a datagram in memory of its own, whole, since the call that waits for it may not be the one that gets it. */
 async function receiveWhole(sock: DatagramConnLike): Promise<[Uint8Array, Deno.Addr]> {
-  const block = takeBlock(LARGEST_DATAGRAM);
+  const block = acquireBlock(LARGEST_DATAGRAM);
   try {
     const [data, from] = await sock.receive(block);
     return [copyOf(data, data.length), from];
   } finally {
-    giveBlock(block);
+    releaseBlock(block);
   }
 }
 

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
-import { toNetError } from "../errors.ts";
-import { copyOf, giveBlock, takeBlock } from "../memory.ts";
-import { OneAtATime } from "./one_at_a_time.ts";
-import { throwIfAborted } from "../options.ts";
+import type { Bytes } from "../common/bytes.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { toNetError } from "../common/errors.ts";
+import { acquireBlock, copyOf, releaseBlock } from "../memory/pool.ts";
+import { SingleFlight } from "./single_flight.ts";
+import { throwIfAborted } from "../common/abort.ts";
 
 /** The most that is read at once into memory of ours, in bytes; so it is also the most that is kept. */
 export const MOST_RECEIVED = 262144;
@@ -16,8 +17,8 @@ export const MOST_RECEIVED = 262144;
 export class SockReceiver {
   readonly #conn: ConnLike;
   // Bytes in memory that is theirs for good, or null at the end.
-  readonly #reads = new OneAtATime<Uint8Array | null>();
-  #rest: Uint8Array | null = null;
+  readonly #reads = new SingleFlight<Bytes | null>();
+  #rest: Bytes | null = null;
 
   /** @param conn The conn */
   constructor(conn: ConnLike) {
@@ -31,7 +32,7 @@ export class SockReceiver {
    * @param signal Ends it
    * @returns The bytes, or `null` at the end
    */
-  async receive(most: number, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
+  async receive(most: number, signal: AbortSignal | undefined): Promise<Bytes | null> {
     throwIfAborted(signal);
     const kept = this.#takeRest(most);
     if (kept !== null) return kept;
@@ -45,49 +46,51 @@ export class SockReceiver {
    * @returns The number of bytes, or `null` at the end
    */
   async receiveInto(p: Uint8Array): Promise<number | null> {
-    let read = this.#takeRest(p.length);
-    if (read === null) {
-      let direct = false;
-      const start = () => {
-        direct = true;
-        return this.#readInto(p);
-      };
-      read = await this.#reads.take("receive", start, undefined);
-      if (direct || read === null) return read && read.length;
-      read = this.#split(read, p.length)!;
-    }
-    p.set(read);
-    return read.length;
+    const kept = this.#takeRest(p.length);
+    if (kept !== null) return this.#put(kept, p);
+    let direct: number | null | undefined;
+    const start = async () => {
+      direct = await this.#readInto(p);
+      return null;
+    };
+    const read = await this.#reads.take("receive", start, undefined);
+    if (direct !== undefined) return direct;
+    // What an aborted receive began.
+    return read === null ? null : this.#put(this.#split(read, p.length)!, p);
   }
 
-  async #read(most: number): Promise<Uint8Array | null> {
+  async #read(most: number): Promise<Bytes | null> {
     const size = Math.min(most, MOST_RECEIVED);
-    const block = takeBlock(size);
+    const block = acquireBlock(size);
     try {
-      const read = await this.#readInto(block.subarray(0, size));
-      return read && copyOf(block, read.length);
+      const n = await this.#readInto(block.subarray(0, size));
+      return n === null ? null : copyOf(block, n);
     } finally {
-      giveBlock(block);
+      releaseBlock(block);
     }
   }
 
-  async #readInto(p: Uint8Array): Promise<Uint8Array | null> {
+  async #readInto(p: Uint8Array): Promise<number | null> {
     try {
-      const n = await this.#conn.read(p);
-      return n === null ? null : p.subarray(0, n);
+      return await this.#conn.read(p);
     } catch (error) {
       throw toNetError(error, "receive");
     }
   }
 
-  #takeRest(most: number): Uint8Array | null {
+  #put(bytes: Uint8Array, p: Uint8Array): number {
+    p.set(bytes);
+    return bytes.length;
+  }
+
+  #takeRest(most: number): Bytes | null {
     const rest = this.#rest;
     this.#rest = null;
     return this.#split(rest, most);
   }
 
   /** Cuts off what is too much, and keeps it. */
-  #split(bytes: Uint8Array | null, most: number): Uint8Array | null {
+  #split(bytes: Bytes | null, most: number): Bytes | null {
     if (bytes === null || bytes.length <= most) return bytes;
     this.#rest = bytes.subarray(most);
     return bytes.subarray(0, most);

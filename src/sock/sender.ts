@@ -9,11 +9,10 @@
  *
  * @module
  */
-import { abortable } from "../abortable.ts";
-import type { ConnLike } from "../conn.ts";
-import { toNetError } from "../errors.ts";
-import { giveBlock, takeBlock } from "../memory.ts";
-import { throwIfAborted } from "../options.ts";
+import { abortable, throwIfAborted } from "../common/abort.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { toNetError } from "../common/errors.ts";
+import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 
 /** How much is copied at a time, in bytes. */
 const PIECE = 65536;
@@ -80,7 +79,7 @@ export class SockSender {
    * @param signal Ends it
    */
   async sendCopy(data: Uint8Array, signal: AbortSignal): Promise<void> {
-    const block = takeBlock(Math.min(data.length, PIECE));
+    const block = acquireBlock(Math.min(data.length, PIECE));
     for (let offset = 0; offset < data.length; offset += block.length) {
       const piece = data.subarray(offset, offset + block.length);
       block.set(piece);
@@ -93,6 +92,6 @@ export class SockSender {
       }
     }
     // After a failure it may still be in use, and is left to the garbage collector.
-    giveBlock(block);
+    releaseBlock(block);
   }
 }

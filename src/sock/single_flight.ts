@@ -12,11 +12,10 @@
  *
  * @module
  */
-import { abortable } from "../abortable.ts";
-import { throwIfAborted } from "../options.ts";
+import { abortable, throwIfAborted } from "../common/abort.ts";
 
 /** The operations of one kind on one thing. */
-export class OneAtATime<T> {
+export class SingleFlight<T> {
   #state: "idle" | "awaited" | "abandoned" = "idle";
   #outcome: Promise<{ value: T } | { error: unknown }> | null = null;
 

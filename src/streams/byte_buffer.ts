@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { allocate, copyOf } from "./memory.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { allocate, copyOf } from "../memory/pool.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -17,7 +18,7 @@ const LOOP_LENGTH = 64;
 
 /** A queue of bytes. Positions are relative to the first byte that was not taken yet. */
 export class ByteBuffer {
-  #block: Uint8Array = NOTHING;
+  #block: Bytes = NOTHING;
   #start = 0;
   #end = 0;
   #taken = 0;
@@ -37,7 +38,7 @@ export class ByteBuffer {
    *
    * @param bytes The bytes
    */
-  adopt(bytes: Uint8Array): void {
+  adopt(bytes: Bytes): void {
     if (this.#end !== this.#start) return this.append(bytes);
     this.#block = bytes;
     this.#start = 0;
@@ -67,7 +68,7 @@ export class ByteBuffer {
    * @param n How many; no more than there are
    * @returns A view of them
    */
-  take(n: number): Uint8Array {
+  take(n: number): Bytes {
     const start = this.#start;
     const end = start + n;
     const bytes = start === 0 && end === this.#block.length ? this.#block : this.#block.subarray(start, end);
@@ -103,7 +104,7 @@ export class ByteBuffer {
    * @param n How many; no more than there are
    * @returns The copy
    */
-  peek(n: number): Uint8Array {
+  peek(n: number): Bytes {
     return this.#block.slice(this.#start, this.#start + n);
   }
 

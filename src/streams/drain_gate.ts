@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { lostError } from "./errors.ts";
+import { lostError } from "../common/errors.ts";
 
 type State = "open" | "shut" | "lost";
 

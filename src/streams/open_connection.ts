@@ -9,9 +9,9 @@ import {
   createConnection,
   createUnixConnection,
   type UnixConnectOptions,
-} from "./connect.ts";
-import { aBoolean, aLimit, checkIsObject, checkOptions } from "./options.ts";
-import { StreamReaderProtocol } from "./stream_protocol.ts";
+} from "../serving/create_connection.ts";
+import { aBoolean, aLimit, checkIsObject, checkOptions } from "../common/options.ts";
+import { StreamReaderProtocol } from "./stream_reader_protocol.ts";
 import { DEFAULT_LIMIT, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 

@@ -14,8 +14,9 @@
  *
  * @module
  */
+import type { Bytes } from "../common/bytes.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
-import type { ReadTransport } from "./transports.ts";
+import type { ReadTransport } from "../transport/types.ts";
 
 /** How a queue governs its transport; see the head of this file. */
 export type ReadPolicy = "bounded" | "onDemand";
@@ -152,7 +153,7 @@ export class ReadQueue {
    * @param n How many; no more than there are
    * @returns A view of them
    */
-  take(n: number): Uint8Array {
+  take(n: number): Bytes {
     const bytes = this.buffer.take(n);
     if (this.#transportPaused) this.#govern();
     return bytes;
@@ -195,7 +196,7 @@ export class ReadQueue {
    *
    * @param bytes The bytes, never written again
    */
-  give(bytes: Uint8Array): void {
+  give(bytes: Bytes): void {
     this.buffer.adopt(bytes);
     this.#fed();
   }

@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { explained } from "./explained.ts";
-import { throwIfAborted } from "./options.ts";
-import { giveBlock, takeBlock } from "./memory.ts";
+import { explained } from "../common/errors.ts";
+import { throwIfAborted } from "../common/abort.ts";
+import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 
 /** Which part of a file to send. */
 export interface SendFileOptions {
@@ -67,7 +67,7 @@ async function sendPart(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   await file.seek(offset, Deno.SeekMode.Start);
-  const block = takeBlock(Math.min(count, BLOCK_SIZE));
+  const block = acquireBlock(Math.min(count, BLOCK_SIZE));
   let sent = 0;
   try {
     while (sent < count) {
@@ -83,7 +83,7 @@ async function sendPart(
     await file.seek(offset + sent, Deno.SeekMode.Start).catch(() => {});
     throw error;
   }
-  giveBlock(block);
+  releaseBlock(block);
   return sent;
 }
 

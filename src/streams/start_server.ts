@@ -9,11 +9,11 @@ import {
   type ListenOptions,
   type ServeOptions,
   type UnixListenOptions,
-} from "./create_server.ts";
-import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+} from "../serving/create_server.ts";
+import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { type StreamOptions, takeStreamOptions } from "./open_connection.ts";
-import type { Server } from "./server.ts";
-import { type ClientConnected, StreamReaderProtocol } from "./stream_protocol.ts";
+import type { Server } from "../serving/server.ts";
+import { type ClientConnected, StreamReaderProtocol } from "./stream_reader_protocol.ts";
 import { StreamReader } from "./stream_reader.ts";
 
 /**

@@ -2,19 +2,19 @@
  * The glue between a transport and a pair of streams: a protocol that feeds a reader and opens the gate of a writer.
  *
  * It is a buffered protocol, so that `readinto` can hand the caller's own memory to the conn. For other reads the bytes
- * land in memory that then is the reader's (see `read_memory.ts`). By default it reads on demand: the transport is paused unless a read
+ * land in memory that then is the reader's (see `receive_buffer.ts`). By default it reads on demand: the transport is paused unless a read
  * waits, which puts back pressure on the peer at once and leaves the conn quiet for an upgrade to TLS.
  *
  * @module
  */
 import { DrainGate } from "./drain_gate.ts";
-import { callExceptionHandler, callHandler, type ErrorContext } from "./exception_handler.ts";
-import { BufferedProtocol } from "./protocols.ts";
-import { ReadMemory } from "./read_memory.ts";
+import { callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { BufferedProtocol } from "../transport/protocols.ts";
+import { ReceiveBuffer } from "../memory/receive_buffer.ts";
 import type { ReadQueue } from "./read_queue.ts";
 import { queueOf, type StreamReader } from "./stream_reader.ts";
 import { type FlowControl, StreamWriter } from "./stream_writer.ts";
-import type { Transport } from "./transports.ts";
+import type { Transport } from "../transport/types.ts";
 
 /** Handles a connection that a server accepted. */
 export type ClientConnected = (reader: StreamReader, writer: StreamWriter) => void | Promise<void>;
@@ -51,7 +51,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   readonly #queue: ReadQueue;
   readonly #clientConnected: ClientConnected | undefined;
   readonly #options: StreamReaderProtocolOptions;
-  readonly #landing = new ReadMemory();
+  readonly #landing = new ReceiveBuffer();
   /** The memory of a `readinto`, if that is being read into. */
   #target: Uint8Array | null = null;
 

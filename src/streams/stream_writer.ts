@@ -5,11 +5,11 @@
  *
  * @module
  */
-import { abortable } from "./abortable.ts";
+import { abortable } from "../common/abort.ts";
 import { sendFile, type SendFileOptions } from "./send_file.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
-import { type StartTlsOptions, startTlsUnlessBuffered } from "./start_tls.ts";
-import type { ExtraInfo, Transport } from "./transports.ts";
+import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
+import type { ExtraInfo, Transport } from "../transport/types.ts";
 
 /** What a writer needs of the protocol of its transport. A {@linkcode StreamReaderProtocol} has it. */
 export interface FlowControl {

@@ -7,13 +7,14 @@
  *
  * @module
  */
-import { DrainGate } from "./drain_gate.ts";
-import { SubprocessProtocol } from "./protocols.ts";
-import type { ReadQueue } from "./read_queue.ts";
-import { queueOf, StreamReader } from "./stream_reader.ts";
-import { type FlowControl, StreamWriter } from "./stream_writer.ts";
-import { subprocessExec, type SubprocessOptions } from "./subprocess.ts";
-import type { ReadTransport, SubprocessTransport, Transport } from "./transports.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { DrainGate } from "../streams/drain_gate.ts";
+import { SubprocessProtocol } from "../transport/protocols.ts";
+import type { ReadQueue } from "../streams/read_queue.ts";
+import { queueOf, StreamReader } from "../streams/stream_reader.ts";
+import { type FlowControl, StreamWriter } from "../streams/stream_writer.ts";
+import { subprocessExec, type SubprocessOptions } from "./subprocess_exec.ts";
+import type { ReadTransport, SubprocessTransport, Transport } from "../transport/types.ts";
 
 /** How to start a process, and how long its lines may be. */
 export interface SubprocessStreamOptions extends SubprocessOptions {
@@ -24,9 +25,9 @@ export interface SubprocessStreamOptions extends SubprocessOptions {
 /** What a process wrote. */
 export interface ProcessOutput {
   /** What it wrote to stdout; `null` if that is not a pipe. */
-  stdout: Uint8Array | null;
+  stdout: Bytes | null;
   /** What it wrote to stderr; `null` if that is not a pipe. */
-  stderr: Uint8Array | null;
+  stderr: Bytes | null;
 }
 
 /**

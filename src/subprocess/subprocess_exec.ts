@@ -16,13 +16,15 @@
  *
  * @module
  */
-import { callExceptionHandler } from "./exception_handler.ts";
-import { explained } from "./explained.ts";
-import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions, throwIfAborted } from "./options.ts";
-import { ReadPipeTransport, WritePipeTransport } from "./pipes.ts";
-import { Protocol } from "./protocols.ts";
-import type { BaseProtocolLike, ExtraInfo, ReadTransport, WriteTransport } from "./transports.ts";
-import type { SubprocessProtocolLike, SubprocessTransport } from "./transports.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { callExceptionHandler } from "../transport/exception_handler.ts";
+import { explained } from "../common/errors.ts";
+import { throwIfAborted } from "../common/abort.ts";
+import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions } from "../common/options.ts";
+import { ReadPipeTransport, WritePipeTransport } from "../transport/pipes.ts";
+import { Protocol } from "../transport/protocols.ts";
+import type { BaseProtocolLike, ExtraInfo, ReadTransport, WriteTransport } from "../transport/types.ts";
+import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
 
 /** What a process has for stdin, stdout or stderr: a pipe, what this process has, or nothing. */
 export type Stdio = "piped" | "inherit" | "null";
@@ -222,7 +224,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
 
   // What the pipes call.
 
-  pipeDataReceived(fd: number, data: Uint8Array): void {
+  pipeDataReceived(fd: number, data: Bytes): void {
     this.#call("pipeDataReceived", (protocol) => protocol.pipeDataReceived(fd, data));
   }
 
@@ -308,7 +310,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
 
 /** What the pipes of a process tell. */
 interface PipeOwner {
-  pipeDataReceived(fd: number, data: Uint8Array): void;
+  pipeDataReceived(fd: number, data: Bytes): void;
   pipeConnectionLost(fd: number, error: Error | null): void;
   pauseWriting(): void;
   resumeWriting(): void;
@@ -325,7 +327,7 @@ class PipeProtocol extends Protocol {
     this.#fd = fd;
   }
 
-  override dataReceived(data: Uint8Array): void {
+  override dataReceived(data: Bytes): void {
     this.#owner.pipeDataReceived(this.#fd, data);
   }
 

@@ -29,9 +29,9 @@
  * @module
  */
 export { type Chunker, chunkers, type ChunkersOptions } from "./chunkers.ts";
-export { type FaultyConn, faultyConn, type FaultyConnOptions } from "./faulty_conn.ts";
-export { type ConnHooks, hookedConn } from "./hooked_conn.ts";
-export { lockstepConnPair } from "./lockstep_conn_pair.ts";
+export { type FaultyConn, faultyConn, type FaultyConnOptions } from "./conns/faulty_conn.ts";
+export { type ConnHooks, hookedConn } from "./conns/hooked_conn.ts";
+export { lockstepConnPair } from "./conns/lockstep_conn_pair.ts";
 export {
   type CallbackName,
   type RecordedCall,
@@ -41,20 +41,26 @@ export {
   type RecordingOptions,
   RecordingProtocol,
 } from "./recording_protocol.ts";
-export { type ScriptedConn, scriptedConn, type ScriptStep } from "./scripted_conn.ts";
+export { type ScriptedConn, scriptedConn, type ScriptStep } from "./conns/scripted_conn.ts";
 export { SeededRandom } from "./seeded_random.ts";
 export {
   type CertificateAndKey,
   type CertificateOptions,
   type SelfSignedCertificate,
   selfSignedCertificate,
-} from "./self_signed_certificate.ts";
-export { type ConformanceCase, type ConformanceOptions, type ConformanceReport } from "./conformance.ts";
-export { checkConn, type ConnCapabilities, connCases, type ConnCasesOptions, type ConnPair } from "./conn_cases.ts";
-export { checkTransport, transportCases, type TransportCasesOptions } from "./transport_cases.ts";
+} from "./certificates/self_signed_certificate.ts";
+export { type ConformanceCase, type ConformanceOptions, type ConformanceReport } from "./conformance/conformance.ts";
+export {
+  checkConn,
+  type ConnCapabilities,
+  connCases,
+  type ConnCasesOptions,
+  type ConnPair,
+} from "./conformance/conn_cases.ts";
+export { checkTransport, transportCases, type TransportCasesOptions } from "./conformance/transport_cases.ts";
 export type {
   MakeTransportPair,
   StreamProtocolFactory,
   TransportCapabilities,
   TransportPair,
-} from "./transport_scene.ts";
+} from "./conformance/transport_scene.ts";

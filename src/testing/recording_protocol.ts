@@ -15,7 +15,7 @@ import type {
   DatagramTransport,
   ProtocolLike,
   Transport,
-} from "../transports.ts";
+} from "../transport/types.ts";
 
 /** The callbacks that are recorded. */
 export type CallbackName =

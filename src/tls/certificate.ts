@@ -5,7 +5,7 @@
  */
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import type { PeerCertificate } from "../transports.ts";
+import type { PeerCertificate } from "../transport/types.ts";
 
 /**
  * Asks a socket for its peer's certificate.

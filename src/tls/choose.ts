@@ -11,14 +11,14 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
-import { closeQuietly, handshakeError, type SecureConn } from "./tls/handshake.ts";
-import { handshakeNative, isNativeTcpConn, startTlsNative } from "./tls/native.ts";
-import { acceptNode, connectNode } from "./tls/node.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./tls/options.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { closeQuietly, handshakeError, type SecureConn } from "./handshake.ts";
+import { handshakeNative, isNativeTcpConn, startTlsNative } from "./native_engine.ts";
+import { acceptNode, connectNode } from "./node_engine.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./options.ts";
 
-export type { SecureConn } from "./tls/handshake.ts";
-export { listenTlsNative } from "./tls/native.ts";
+export type { SecureConn } from "./handshake.ts";
+export { listenTlsNative } from "./native_engine.ts";
 export {
   checkTlsClientOptions,
   checkTlsServerOptions,
@@ -27,7 +27,7 @@ export {
   type TlsCommonOptions,
   type TlsIdentity,
   type TlsServerOptions,
-} from "./tls/options.ts";
+} from "./options.ts";
 
 /** What a handshake takes besides the TLS options. */
 export interface HandshakeOptions {

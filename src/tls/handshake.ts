@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
-import type { TlsInfo } from "../transports.ts";
-import { toNetError } from "../errors.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import type { TlsInfo } from "../transport/types.ts";
+import { toNetError } from "../common/errors.ts";
 
 /** A connection after its handshake. */
 export interface SecureConn {

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "../conn/conn.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
 import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
 

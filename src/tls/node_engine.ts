@@ -10,10 +10,10 @@
  */
 import type { X509Certificate } from "node:crypto";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "../conn/conn.ts";
 import { isIssuedBy, peerCertificateOf } from "./certificate.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
-import { NodeTlsConn, type Outcome } from "./node_conn.ts";
+import { NodeTlsConn, type Outcome } from "./node_tls_conn.ts";
 import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
 
 /** What a handshake over an open conn needs besides the options. */

@@ -18,8 +18,8 @@
  */
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { ConnLike } from "../conn.ts";
-import { brokenError, busyError, closedError, interruptedError } from "../adapters/conn_errors.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import { brokenError, busyError, closedError, interruptedError } from "../conn/conn_errors.ts";
 import { closeQuietly } from "./handshake.ts";
 
 /** What a handshake came to. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ConnTransport } from "./conn_transport.ts";
+import { ConnTransport } from "../transport/conn_transport.ts";
 import {
   checkTlsClientOptions,
   checkTlsServerOptions,
@@ -12,8 +12,8 @@ import {
   type TlsClientOptions,
   tlsConnectConn,
   type TlsServerOptions,
-} from "./tls.ts";
-import type { BaseProtocolLike, BaseTransport, Transport } from "./transports.ts";
+} from "./choose.ts";
+import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/types.ts";
 
 /** How to go over to TLS: the options of either side. */
 export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {

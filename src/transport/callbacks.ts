@@ -18,8 +18,9 @@
  *
  * @module
  */
+import type { Bytes } from "../common/bytes.ts";
 import type { ErrorContext } from "./exception_handler.ts";
-import type { BaseTransport, BufferedProtocolLike, ProtocolLike, StreamProtocolLike } from "./transports.ts";
+import type { BaseTransport, BufferedProtocolLike, ProtocolLike, StreamProtocolLike } from "./types.ts";
 
 type State = "init" | "made" | "eof" | "lost";
 type Event = "connectionMade" | "data" | "eofReceived" | "flow" | "connectionLost";
@@ -31,8 +32,8 @@ const transitions: Record<State, Partial<Record<Event, State>>> = {
   lost: {},
 };
 
-/** What a lifecycle needs of the transport it belongs to. */
-export interface LifecycleOwner extends BaseTransport {
+/** What a callbacks needs of the transport it belongs to. */
+export interface CallbacksOwner extends BaseTransport {
   /** Ends the connection because of an error of the protocol. */
   protocolFailed(error: Error): void;
   /** Takes an error that no caller waits for. */
@@ -40,8 +41,8 @@ export interface LifecycleOwner extends BaseTransport {
 }
 
 /** Calls a protocol, in order. */
-export class Lifecycle {
-  readonly #owner: LifecycleOwner;
+export class Callbacks {
+  readonly #owner: CallbacksOwner;
   #state: State = "init";
   #plain: ProtocolLike | null = null;
   #buffered: BufferedProtocolLike | null = null;
@@ -51,7 +52,7 @@ export class Lifecycle {
    * @param protocol The protocol
    * @throws {TypeError} If it is no protocol
    */
-  constructor(owner: LifecycleOwner, protocol: StreamProtocolLike) {
+  constructor(owner: CallbacksOwner, protocol: StreamProtocolLike) {
     this.#owner = owner;
     this.protocol = protocol;
   }
@@ -100,7 +101,7 @@ export class Lifecycle {
    *
    * @param data The bytes, the protocol's from now on
    */
-  dataReceived(data: Uint8Array): void {
+  dataReceived(data: Bytes): void {
     if (this.#state !== "made") return;
     try {
       const result: unknown = this.#plain!.dataReceived(data);

@@ -1,5 +1,5 @@
 /**
- * A transport over any conn: the composition of a lifecycle, a read pump and a write pump, and how it all ends.
+ * A transport over any conn: the composition of a callbacks, a read pump and a write pump, and how it all ends.
  *
  * The end is a sequence of phases:
  *
@@ -18,14 +18,15 @@
  *
  * @module
  */
-import { type ConnLike, endWriting } from "./conn.ts";
-import { lostError } from "./errors.ts";
+import { type ConnLike, endWriting } from "../conn/conn.ts";
+import { prepended } from "../conn/prepended.ts";
+import { lostError } from "../common/errors.ts";
 import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
-import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
-import { LONGEST_TIMER } from "./pause.ts";
+import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
+import { MAX_TIMER } from "../common/timer.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
-import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./transports.ts";
-import { connAfterRead, Upgrade, type Upgraded } from "./upgrade.ts";
+import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./types.ts";
+import { Upgrade, type Upgraded } from "./upgrade.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
 type Phase = "open" | "upgrading" | "flushing" | "parting" | "lost";
@@ -47,9 +48,9 @@ export interface ConnTransportOptions {
 }
 
 /** A transport over a conn. */
-export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, WritePumpOwner {
+export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, WritePumpOwner {
   #options: ConnTransportOptions;
-  readonly #lifecycle: Lifecycle;
+  readonly #callbacks: Callbacks;
   #conn: ConnLike;
   #reads: ReadPump;
   #writes: WritePump;
@@ -67,9 +68,9 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   constructor(conn: ConnLike, protocol: StreamProtocolLike, options: ConnTransportOptions = {}) {
     this.#conn = conn;
     this.#options = options;
-    this.#lifecycle = new Lifecycle(this, protocol);
-    this.#reads = new ReadPump(conn, this.#lifecycle, this);
-    this.#writes = new WritePump(conn, this.#lifecycle, this);
+    this.#callbacks = new Callbacks(this, protocol);
+    this.#reads = new ReadPump(conn, this.#callbacks, this);
+    this.#writes = new WritePump(conn, this.#callbacks, this);
   }
 
   /**
@@ -78,7 +79,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
    * @throws {Error} What `connectionMade` threw
    */
   start(): void {
-    this.#lifecycle.connectionMade(this);
+    this.#callbacks.connectionMade(this);
     this.#reads.start();
   }
 
@@ -113,7 +114,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     try {
       if (!this.#writes.flushed) await upgrade.flushed;
       const readUnderWay = this.#reads.detach();
-      const bare = readUnderWay === null ? this.#conn : connAfterRead(this.#conn, readUnderWay);
+      const bare = readUnderWay === null ? this.#conn : prepended(this.#conn, readUnderWay);
       const { conn, info } = await handshake(bare, upgrade.signal);
       if (upgrade.signal.aborted) {
         conn.close();
@@ -131,11 +132,11 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
   }
 
   getProtocol(): StreamProtocolLike {
-    return this.#lifecycle.protocol;
+    return this.#callbacks.protocol;
   }
 
   setProtocol(protocol: BaseProtocolLike): void {
-    this.#lifecycle.protocol = protocol as StreamProtocolLike;
+    this.#callbacks.protocol = protocol as StreamProtocolLike;
   }
 
   isClosing(): boolean {
@@ -209,7 +210,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#reads.stop();
     const { shutdownTimeout } = this.#options;
     if (shutdownTimeout !== undefined) {
-      this.#timer = setTimeout(() => this.#shutdownTimedOut(), Math.min(shutdownTimeout, LONGEST_TIMER));
+      this.#timer = setTimeout(() => this.#shutdownTimedOut(), Math.min(shutdownTimeout, MAX_TIMER));
     }
     if (this.#writes.flushed) this.#part();
   }
@@ -231,7 +232,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#writes.checkMarks();
   }
 
-  // What the lifecycle and the pumps call.
+  // What the callbacks and the pumps call.
 
   get readCount(): number {
     return this.#reads.count;
@@ -333,8 +334,8 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#phase = "open";
     this.#conn = conn;
     this.#options = { ...this.#options, extra, shutdownTimeout };
-    this.#reads = new ReadPump(conn, this.#lifecycle, this);
-    this.#writes = new WritePump(conn, this.#lifecycle, this, this.#writes.marks);
+    this.#reads = new ReadPump(conn, this.#callbacks, this);
+    this.#writes = new WritePump(conn, this.#callbacks, this, this.#writes.marks);
     if (wantsToRead) this.#reads.start();
     else this.#reads.pause();
   }
@@ -350,7 +351,7 @@ export class ConnTransport implements Transport, LifecycleOwner, ReadPumpOwner, 
     this.#writes.close(error);
     closeQuietly(this.#conn);
     queueMicrotask(() => {
-      this.#lifecycle.connectionLost(error);
+      this.#callbacks.connectionLost(error);
       this.#options.onLost?.(this);
     });
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BaseProtocolLike, BaseTransport } from "./transports.ts";
+import type { BaseProtocolLike, BaseTransport } from "./types.ts";
 
 /** What is known about an error that no caller waits for: the argument of an exception handler and of `onError`. */
 export interface ErrorContext {

@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { connFromReadable, connFromWritable } from "./adapters/conn_from_streams.ts";
+import { connFromReadable, connFromWritable } from "../conn/conn_from_streams.ts";
 import { ConnTransport } from "./conn_transport.ts";
 import type { ErrorContext } from "./exception_handler.ts";
-import { aFunction, type Check, checkOptions } from "./options.ts";
-import type { BaseProtocolLike, BaseTransport, ProtocolLike } from "./transports.ts";
-import type { ReadTransport, StreamProtocolLike, WriteTransport } from "./transports.ts";
+import { aFunction, type Check, checkOptions } from "../common/options.ts";
+import type { BaseProtocolLike, BaseTransport, ProtocolLike } from "./types.ts";
+import type { ReadTransport, StreamProtocolLike, WriteTransport } from "./types.ts";
 
 /** What can be read from: a stream, or what has one, such as `Deno.stdin` and `Deno.FsFile`. */
 export type ReadablePipe = ReadableStream<Uint8Array> | { readonly readable: ReadableStream<Uint8Array> };

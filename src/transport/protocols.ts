@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Bytes } from "../common/bytes.ts";
 import type {
   BaseProtocolLike,
   BaseTransport,
@@ -15,7 +16,7 @@ import type {
   SubprocessProtocolLike,
   SubprocessTransport,
   Transport,
-} from "./transports.ts";
+} from "./types.ts";
 
 /** What all protocols share. As `asyncio.BaseProtocol`. */
 export class BaseProtocol<T extends BaseTransport = BaseTransport> implements BaseProtocolLike {
@@ -66,7 +67,7 @@ export class Protocol extends BaseProtocol<Transport> implements ProtocolLike {
    *
    * @param _data The bytes: the protocol's to keep, never written again by this package
    */
-  dataReceived(_data: Uint8Array): void {}
+  dataReceived(_data: Bytes): void {}
 
   /**
    * The peer sends no more.
@@ -130,7 +131,7 @@ export class DatagramProtocol extends BaseProtocol<DatagramTransport> implements
    * @param _data The bytes, maybe none; the protocol's to keep
    * @param _addr Who sent it
    */
-  datagramReceived(_data: Uint8Array, _addr: Deno.Addr): void {}
+  datagramReceived(_data: Bytes, _addr: Deno.NetAddr): void {}
 
   /**
    * A send failed, or a connected peer refused one. The endpoint lives on.
@@ -148,7 +149,7 @@ export class SubprocessProtocol extends BaseProtocol<SubprocessTransport> implem
    * @param _fd 1 for its stdout, 2 for its stderr
    * @param _data The bytes; the protocol's to keep
    */
-  pipeDataReceived(_fd: number, _data: Uint8Array): void {}
+  pipeDataReceived(_fd: number, _data: Bytes): void {}
 
   /**
    * A pipe ended.

@@ -23,19 +23,20 @@
  * queue after a callback: so what many connections answer in one turn leaves first, in one go, while those who get it are
  * awake (1 KiB echo by protocol, 100 connections: 0.81 to 0.89 and 0.82 to 0.91 x raw).
  *
- * A plain protocol is read for into memory that it then gets (see `read_memory.ts`), a buffered one into its own. How large
- * the next read is to be follows what those before it brought (see `expectation.ts`): an idle connection waits with 1.5 KiB, and a
+ * A plain protocol is read for into memory that it then gets (see `receive_buffer.ts`), a buffered one into its own. How large
+ * the next read is to be follows what those before it brought (see `read_size_predictor.ts`): an idle connection waits with 1.5 KiB, and a
  * message of 100 KiB, once such messages have come, comes in one read where the system has all of it.
  *
  * @module
  */
-import { type ConnLike, readFrom } from "./conn.ts";
-import { toNetError } from "./errors.ts";
-import { Expectation, MOST_EXPECTED } from "./expectation.ts";
-import type { Lifecycle } from "./lifecycle.ts";
-import { copyOf } from "./memory.ts";
-import { ReadMemory } from "./read_memory.ts";
-import type { BufferedProtocolLike } from "./transports.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { type ConnLike, readFrom } from "../conn/conn.ts";
+import { toNetError } from "../common/errors.ts";
+import { MOST_EXPECTED, ReadSizePredictor } from "../memory/read_size_predictor.ts";
+import type { Callbacks } from "./callbacks.ts";
+import { copyOf } from "../memory/pool.ts";
+import { ReceiveBuffer } from "../memory/receive_buffer.ts";
+import type { BufferedProtocolLike } from "./types.ts";
 
 type State =
   | "init"
@@ -64,13 +65,13 @@ export interface ReadPumpOwner {
 /** Reads from a conn, for a protocol. */
 export class ReadPump {
   readonly #conn: ConnLike;
-  readonly #lifecycle: Lifecycle;
+  readonly #callbacks: Callbacks;
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
   #count = 0;
-  readonly #expectation = new Expectation();
+  readonly #expectation = new ReadSizePredictor();
   /** For a plain protocol. */
-  #landing: ReadMemory | null = null;
+  #landing: ReceiveBuffer | null = null;
   /** Where the read under way, or what was kept, lies, and whose memory that is. */
   #memory: Uint8Array = NO_MEMORY;
   #source: Source = "landing";
@@ -87,12 +88,12 @@ export class ReadPump {
 
   /**
    * @param conn What to read from
-   * @param lifecycle What to hand the bytes to
+   * @param callbacks What to hand the bytes to
    * @param owner The transport
    */
-  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: ReadPumpOwner) {
+  constructor(conn: ConnLike, callbacks: Callbacks, owner: ReadPumpOwner) {
     this.#conn = conn;
-    this.#lifecycle = lifecycle;
+    this.#callbacks = callbacks;
     this.#owner = owner;
   }
 
@@ -183,7 +184,7 @@ export class ReadPump {
   discard(): Promise<unknown> {
     const done = new Promise<number | null>((resolve) => this.#settled = resolve);
     if (this.#state !== "stopping") {
-      this.#landing ??= new ReadMemory();
+      this.#landing ??= new ReceiveBuffer();
       this.#memory = this.#landing.lend(this.#expectation.size);
       this.#issue();
     }
@@ -235,12 +236,12 @@ export class ReadPump {
   }
 
   #read(): void {
-    const { buffered } = this.#lifecycle;
+    const { buffered } = this.#callbacks;
     if (buffered === null) {
       this.#offer();
     } else {
       this.#state = "delivering";
-      const memory = this.#lifecycle.getBuffer(this.#expectation.size);
+      const memory = this.#callbacks.getBuffer(this.#expectation.size);
       // The protocol failed, or paused, or closed.
       if (memory === null || (this.#state as State) !== "delivering") return;
       this.#memory = memory;
@@ -251,7 +252,7 @@ export class ReadPump {
   }
 
   #offer(): void {
-    this.#landing ??= new ReadMemory();
+    this.#landing ??= new ReceiveBuffer();
     this.#memory = this.#landing.offer(this.#expectation.size, MOST_EXPECTED);
     this.#source = "landing";
   }
@@ -306,14 +307,14 @@ export class ReadPump {
   #deliver(n: number | null): void {
     if (n === null) {
       this.#end();
-      this.#owner.readingEnded(this.#lifecycle.eofReceived());
+      this.#owner.readingEnded(this.#callbacks.eofReceived());
       return;
     }
     this.#state = "delivering";
     if (n > 0) {
-      const { buffered } = this.#lifecycle;
-      if (buffered === null) this.#lifecycle.dataReceived(this.#bytes(n));
-      else if (buffered === this.#source) this.#lifecycle.bufferUpdated(n);
+      const { buffered } = this.#callbacks;
+      if (buffered === null) this.#callbacks.dataReceived(this.#bytes(n));
+      else if (buffered === this.#source) this.#callbacks.bufferUpdated(n);
       else this.#deliverElsewhere(n);
     }
     if (this.#state === "delivering") {
@@ -327,12 +328,12 @@ export class ReadPump {
   }
 
   /** What lies at the start of the memory, to be given away. */
-  #bytes(n: number): Uint8Array {
+  #bytes(n: number): Bytes {
     switch (this.#source) {
       case "landing":
         return this.#landing!.accept(n);
       case "given away":
-        return this.#memory;
+        return this.#memory as Bytes;
       default:
         return copyOf(this.#memory, n);
     }
@@ -340,7 +341,7 @@ export class ReadPump {
 
   /** The protocol was switched to a buffered one while the read was under way: its bytes go to other memory. */
   #deliverElsewhere(n: number): void {
-    const memory = this.#lifecycle.getBuffer(n);
+    const memory = this.#callbacks.getBuffer(n);
     if (memory === null || this.#state !== "delivering") return this.#keepForLater(n);
     const bytes = this.#bytes(n);
     const fit = Math.min(n, memory.length);
@@ -353,7 +354,7 @@ export class ReadPump {
       this.#state = "due";
       queueMicrotask(() => this.#deliverKept());
     }
-    this.#lifecycle.bufferUpdated(fit);
+    this.#callbacks.bufferUpdated(fit);
   }
 
   #keepForLater(n: number): void {

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
+import type { Bytes } from "../common/bytes.ts";
+import type { ConnLike } from "../conn/conn.ts";
 
 /** What every protocol has: the calls about the connection as a whole. */
 export interface BaseProtocolLike {
@@ -21,7 +22,7 @@ export interface BaseProtocolLike {
 /** The shape of a {@linkcode Protocol}: bytes are handed over as they come. */
 export interface ProtocolLike extends BaseProtocolLike {
   /** Bytes came; they are the protocol's to keep. */
-  dataReceived(data: Uint8Array): void;
+  dataReceived(data: Bytes): void;
   /** The peer sends no more. `true` keeps the writing side open. */
   eofReceived(): boolean | void;
 }
@@ -42,7 +43,7 @@ export type StreamProtocolLike = ProtocolLike | BufferedProtocolLike;
 /** The shape of a {@linkcode DatagramProtocol}. */
 export interface DatagramProtocolLike extends BaseProtocolLike {
   /** A datagram came. */
-  datagramReceived(data: Uint8Array, addr: Deno.Addr): void;
+  datagramReceived(data: Bytes, addr: Deno.NetAddr): void;
   /** A send failed, or the peer refused one; the endpoint lives. */
   errorReceived(error: Error): void;
 }
@@ -50,7 +51,7 @@ export interface DatagramProtocolLike extends BaseProtocolLike {
 /** The shape of a {@linkcode SubprocessProtocol}. */
 export interface SubprocessProtocolLike extends BaseProtocolLike {
   /** The process wrote to a pipe: 1 is its stdout, 2 its stderr. */
-  pipeDataReceived(fd: number, data: Uint8Array): void;
+  pipeDataReceived(fd: number, data: Bytes): void;
   /** A pipe ended. */
   pipeConnectionLost(fd: number, error: Error | null): void;
   /** The process ended. */
@@ -72,7 +73,7 @@ export interface PeerCertificate {
   /** The SHA-256 fingerprint, as colon-separated hex digits. */
   fingerprint256: string;
   /** The certificate itself, in DER. */
-  raw: Uint8Array;
+  raw: Bytes;
 }
 
 /** What is known of a TLS connection. What the platform does not tell is undefined. */

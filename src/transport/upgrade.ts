@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ConnLike } from "./conn.ts";
-import type { TlsInfo } from "./transports.ts";
+import type { ConnLike } from "../conn/conn.ts";
+import type { TlsInfo } from "./types.ts";
 
 /** What an upgrade makes of a conn. */
 export interface Upgraded {
@@ -49,35 +49,4 @@ export class Upgrade {
   abort(error: Error): void {
     this.#abort.abort(error);
   }
-}
-
-/**
- * Makes a conn whose first bytes are those that a read under way on another brings.
- *
- * @param conn The other conn
- * @param readUnderWay What the read brings; `null` for the end of the stream
- * @returns The conn
- */
-export function connAfterRead(conn: ConnLike, readUnderWay: Promise<Uint8Array | null>): ConnLike {
-  let rest: Uint8Array | null = null;
-  let settled = false;
-  return {
-    async read(p) {
-      if (!settled) {
-        rest = await readUnderWay;
-        settled = true;
-        if (rest === null) return null;
-      }
-      if (rest === null || rest.length === 0) return await conn.read(p);
-      const n = Math.min(p.length, rest.length);
-      p.set(rest.subarray(0, n));
-      rest = rest.subarray(n);
-      return n;
-    },
-    write: (p) => conn.write(p),
-    close: () => conn.close(),
-    ...(conn.closeWrite !== undefined && { closeWrite: () => conn.closeWrite!() }),
-    ...(conn.localAddr !== undefined && { localAddr: conn.localAddr }),
-    ...(conn.remoteAddr !== undefined && { remoteAddr: conn.remoteAddr }),
-  };
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { WriteBufferLimits } from "./transports.ts";
+import type { WriteBufferLimits } from "./types.ts";
 
 /** The default high-water mark, in bytes. */
 export const DEFAULT_HIGH = 65536;

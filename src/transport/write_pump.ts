@@ -19,11 +19,12 @@
  *
  * @module
  */
-import { beginTogether, beginWhenQuiet, type Starter, waitNoMore } from "./burst.ts";
-import { type ConnLike, endWriting, writeTo } from "./conn.ts";
-import { lostError, toNetError } from "./errors.ts";
-import type { Lifecycle } from "./lifecycle.ts";
-import { giveBlock, SharedBlock, takeBlock } from "./memory.ts";
+import type { Bytes } from "../common/bytes.ts";
+import { flushWhenIdle, scheduleFlush, type Starter, waitNoMore } from "./write_scheduler.ts";
+import { type ConnLike, endWriting, writeTo } from "../conn/conn.ts";
+import { lostError, toNetError } from "../common/errors.ts";
+import type { Callbacks } from "./callbacks.ts";
+import { acquireBlock, releaseBlock, SharedBlock } from "../memory/pool.ts";
 import { WaterMarks } from "./water_marks.ts";
 
 type State = "open" | "ending" | "halfClosing" | "ended" | "closed";
@@ -43,7 +44,7 @@ export class WritePump implements Starter {
   /** When to pause and resume. */
   readonly marks: WaterMarks;
   readonly #conn: ConnLike;
-  readonly #lifecycle: Lifecycle;
+  readonly #callbacks: Callbacks;
   readonly #owner: WritePumpOwner;
   #state: State = "open";
   #ending = false;
@@ -65,14 +66,14 @@ export class WritePump implements Starter {
 
   /**
    * @param conn What to write to
-   * @param lifecycle What to tell of pause and resume
+   * @param callbacks What to tell of pause and resume
    * @param owner The transport
    * @param marks When to pause and resume
    */
-  constructor(conn: ConnLike, lifecycle: Lifecycle, owner: WritePumpOwner, marks: WaterMarks = new WaterMarks()) {
+  constructor(conn: ConnLike, callbacks: Callbacks, owner: WritePumpOwner, marks: WaterMarks = new WaterMarks()) {
     this.marks = marks;
     this.#conn = conn;
-    this.#lifecycle = lifecycle;
+    this.#callbacks = callbacks;
     this.#owner = owner;
   }
 
@@ -102,8 +103,8 @@ export class WritePump implements Starter {
     if (this.#last === null || !this.#last.append(data)) this.#enqueue(Chunk.copy(data, alone));
     if (this.#current === null) {
       if (this.#size >= LARGE_ENOUGH) this.#next();
-      else if (alone) beginTogether(this);
-      else beginWhenQuiet(this);
+      else if (alone) scheduleFlush(this);
+      else flushWhenIdle(this);
     }
     this.checkMarks();
   }
@@ -157,9 +158,9 @@ export class WritePump implements Starter {
   checkMarks(): void {
     switch (this.marks.update(this.#size)) {
       case "pause":
-        return this.#lifecycle.pauseWriting();
+        return this.#callbacks.pauseWriting();
       case "resume":
-        return this.#lifecycle.resumeWriting();
+        return this.#callbacks.resumeWriting();
     }
   }
 
@@ -285,7 +286,7 @@ class Chunk {
   static copy(data: Uint8Array, alone: boolean): Chunk {
     if (data.length > LARGEST_CHUNK) return new Chunk(new Uint8Array(data), data.length);
     const shared = alone && data.length <= SharedBlock.largestPiece ? SharedBlock.for(data.length) : null;
-    const block = shared === null ? takeBlock(data.length) : shared.lend(data.length);
+    const block = shared === null ? acquireBlock(data.length) : shared.lend(data.length);
     block.set(data);
     return new Chunk(block, data.length, shared);
   }
@@ -308,7 +309,7 @@ class Chunk {
     const end = this.#end + data.length;
     if (end > LARGEST_CHUNK) return false;
     if (end > this.#block.length) {
-      const block = takeBlock(end);
+      const block = acquireBlock(end);
       block.set(this.#block.subarray(0, this.#end));
       this.#giveBack();
       this.#block = block;
@@ -335,7 +336,7 @@ class Chunk {
   }
 
   #giveBack(): void {
-    if (this.#shared === null) return giveBlock(this.#block);
+    if (this.#shared === null) return releaseBlock(this.#block as Bytes);
     this.#shared.takeBack();
     this.#shared = null;
   }

@@ -14,11 +14,11 @@
 
 /** What has something to begin. */
 export interface Starter {
-  /** Who begins next: the list of {@linkcode beginTogether} goes through its members, as an array would be garbage. */
+  /** Who begins next: the list of {@linkcode scheduleFlush} goes through its members, as an array would be garbage. */
   follower: Starter | null;
   /**
    * How many quiet hops are left until it begins; 0 for one that does not wait, -1 for one that waits no more but stands in
-   * the list of {@linkcode beginWhenQuiet} until that hops.
+   * the list of {@linkcode flushWhenIdle} until that hops.
    */
   patience: number;
   /** Begins. */
@@ -35,7 +35,7 @@ let last: Starter | null = null;
  *
  * @param starter Who; once if it is in the list already
  */
-export function beginTogether(starter: Starter): void {
+export function scheduleFlush(starter: Starter): void {
   if (starter.follower !== null || starter === last) return;
   if (last === null) {
     first = starter;
@@ -71,7 +71,7 @@ let hopping: Starter[] = [];
  *
  * @param starter Who
  */
-export function beginWhenQuiet(starter: Starter): void {
+export function flushWhenIdle(starter: Starter): void {
   const { patience } = starter;
   starter.patience = QUIET_HOPS;
   if (patience === 0 && waiting.push(starter) === 1) queueMicrotask(hop);

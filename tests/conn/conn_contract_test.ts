@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertLessOrEqual, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
-import type { ConnLike } from "../../src/conn.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import { type ConnKind, kinds } from "./conn_kinds.ts";
 
 /** Numbers in [0, 1), the same ones each run. */

@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { Duplex, duplexPair } from "node:stream";
 import { once } from "node:events";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connFromNode } from "../../src/adapters/conn_from_node.ts";
-import type { ConnLike } from "../../src/conn.ts";
+import { connFromNode } from "../../src/conn/conn_from_node.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import { socketPair } from "./conn_kinds.ts";
 import { cert, key } from "./certificate.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { connFromReadable, connFromStreams, connFromWritable } from "../../src/adapters/conn_from_streams.ts";
-import type { ConnLike } from "../../src/conn.ts";
+import { connFromReadable, connFromStreams, connFromWritable } from "../../src/conn/conn_from_streams.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 

@@ -6,10 +6,10 @@
 import { connect, createServer, type Socket } from "node:net";
 import { duplexPair } from "node:stream";
 import { once } from "node:events";
-import type { ConnLike } from "../../src/conn.ts";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import { connFromStreams } from "../../src/adapters/conn_from_streams.ts";
-import { connFromNode } from "../../src/adapters/conn_from_node.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import { connFromStreams } from "../../src/conn/conn_from_streams.ts";
+import { connFromNode } from "../../src/conn/conn_from_node.ts";
 
 export interface ConnKind {
   name: string;

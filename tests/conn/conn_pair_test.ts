@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 

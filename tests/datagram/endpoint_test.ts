@@ -1,8 +1,8 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
-import { createDatagramEndpoint, type DatagramEndpointOptions } from "../../src/datagram.ts";
-import { type ErrorContext, setExceptionHandler } from "../../src/exception_handler.ts";
-import { DatagramProtocol } from "../../src/protocols.ts";
-import type { DatagramTransport } from "../../src/transports.ts";
+import { createDatagramEndpoint, type DatagramEndpointOptions } from "../../src/datagram/endpoint.ts";
+import { type ErrorContext, setExceptionHandler } from "../../src/transport/exception_handler.ts";
+import { DatagramProtocol } from "../../src/transport/protocols.ts";
+import type { DatagramTransport } from "../../src/transport/types.ts";
 
 interface Received {
   text: string;
@@ -340,8 +340,8 @@ Deno.test("createDatagramEndpoint() refuses addresses that are none [V2]", async
 
 /** Runs a program that has only these permissions; returns what it printed. */
 async function run(flags: string[], program: string): Promise<string> {
-  const module = new URL("../../src/datagram.ts", import.meta.url).href;
-  const protocols = new URL("../../src/protocols.ts", import.meta.url).href;
+  const module = new URL("../../src/datagram/endpoint.ts", import.meta.url).href;
+  const protocols = new URL("../../src/transport/protocols.ts", import.meta.url).href;
   const path = await Deno.makeTempFile({ suffix: ".ts" });
   try {
     await Deno.writeTextFile(

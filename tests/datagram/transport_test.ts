@@ -1,8 +1,8 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { SocketDatagramTransport } from "../../src/datagram/transport.ts";
-import { type ErrorContext, setExceptionHandler } from "../../src/exception_handler.ts";
-import { DatagramProtocol } from "../../src/protocols.ts";
-import type { DatagramTransport } from "../../src/transports.ts";
+import { type ErrorContext, setExceptionHandler } from "../../src/transport/exception_handler.ts";
+import { DatagramProtocol } from "../../src/transport/protocols.ts";
+import type { DatagramTransport } from "../../src/transport/types.ts";
 import type { DatagramReceiver, DatagramSocket } from "../../src/datagram/udp_socket.ts";
 
 const local: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: 1000 };

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { connPair, openConnection, type StreamReader, type StreamWriter } from "../../mod.ts";
-import { sockAccept, sockConnect, sockRecv, sockRecvInto, sockSendall } from "../../src/sock.ts";
+import { sockAccept, sockConnect, sockRecv, sockRecvInto, sockSendall } from "../../src/sock/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { EchoProtocol, openDescriptors, pattern, socketPath, text, until } from "../serving/kit.ts";
 import { MiB, outcomeOf, realKinds } from "./kit.ts";

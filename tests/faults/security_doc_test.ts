@@ -17,7 +17,7 @@ import {
   type Server,
   StreamReader,
 } from "../../mod.ts";
-import { WaterMarks } from "../../src/water_marks.ts";
+import { WaterMarks } from "../../src/transport/water_marks.ts";
 import {
   certificate,
   certificateFiles,

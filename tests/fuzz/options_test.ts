@@ -2,7 +2,7 @@
 // error that has a class, and leaves nothing open; or it is taken, and works.
 import { assert } from "@std/assert";
 import * as net from "../../mod.ts";
-import * as sock from "../../src/sock.ts";
+import * as sock from "../../src/sock/mod.ts";
 import { certificate, openDescriptors, tempDir, until } from "../serving/kit.ts";
 import { cases, isTyped, pick, run, type SeededRandom, watchErrors } from "./kit.ts";
 

@@ -2,7 +2,7 @@
 // has a class, nothing stays open, and the next honest peer is served.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ConnLike, connPair, openConnection, type Server } from "../../mod.ts";
-import { tlsAcceptConn } from "../../src/tls.ts";
+import { tlsAcceptConn } from "../../src/tls/choose.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { certificate, openDescriptors, portOf, text, tlsKinds, until } from "../serving/kit.ts";
 import { cases, corpus, cut, isTyped, mutate, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { allocate, BLOCK_SIZES, copyOf, giveBlock, SharedBlock, takeBlock } from "../../src/memory.ts";
+import { acquireBlock, allocate, BLOCK_SIZES, copyOf, releaseBlock, SharedBlock } from "../../src/memory/pool.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
 
 const SIZES = [0, 1, 1000, 2048, 2049, 16384, 65536, 65537, 262144, 300_000];
@@ -30,31 +30,31 @@ Deno.test("copyOf() copies exactly so many bytes, also of a node Buffer", () => 
   }
 });
 
-Deno.test("takeBlock() lends the smallest block that holds the size, and never one that is lent", () => {
+Deno.test("acquireBlock() lends the smallest block that holds the size, and never one that is lent", () => {
   for (const [i, size] of BLOCK_SIZES.entries()) {
-    assertEquals(takeBlock((BLOCK_SIZES[i - 1] ?? 0) + 1).length, size);
-    assertEquals(takeBlock(size).length, size);
-    const blocks = Array.from({ length: 4 }, () => takeBlock(size));
+    assertEquals(acquireBlock((BLOCK_SIZES[i - 1] ?? 0) + 1).length, size);
+    assertEquals(acquireBlock(size).length, size);
+    const blocks = Array.from({ length: 4 }, () => acquireBlock(size));
     assertEquals(new Set(blocks).size, 4);
-    blocks.forEach(giveBlock);
-    const again = Array.from({ length: 4 }, () => takeBlock(size));
+    blocks.forEach(releaseBlock);
+    const again = Array.from({ length: 4 }, () => acquireBlock(size));
     assertEquals(new Set(again).size, 4);
     assert(again[0] === blocks[3], "not the one that is still in the caches");
   }
-  assertEquals(takeBlock(1_000_000).length, 1_000_000);
+  assertEquals(acquireBlock(1_000_000).length, 1_000_000);
 });
 
-Deno.test("giveBlock() keeps a bounded number of blocks, and only of the sizes it lends [M4]", () => {
+Deno.test("releaseBlock() keeps a bounded number of blocks, and only of the sizes it lends [M4]", () => {
   const size = BLOCK_SIZES[0];
-  const blocks = Array.from({ length: 10_000 }, () => takeBlock(size));
-  blocks.forEach(giveBlock);
+  const blocks = Array.from({ length: 10_000 }, () => acquireBlock(size));
+  blocks.forEach(releaseBlock);
   const known = new Set(blocks);
   let kept = 0;
-  for (let block = takeBlock(size); known.has(block); block = takeBlock(size)) kept++;
+  for (let block = acquireBlock(size); known.has(block); block = acquireBlock(size)) kept++;
   assert(kept > 0 && kept * size <= 16 << 20, `${kept} blocks`);
   const foreign = new Uint8Array(size - 1);
-  giveBlock(foreign);
-  assert(takeBlock(size - 1) !== foreign);
+  releaseBlock(foreign);
+  assert(acquireBlock(size - 1) !== foreign);
 });
 
 Deno.test("SharedBlock lends pieces that do not overlap, and lends them anew when they are back", () => {
@@ -85,7 +85,7 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   fn: async () => {
     const program = `
-    import { freshMemory } from "${new URL("../../src/memory.ts", import.meta.url)}";
+    import { freshMemory } from "${new URL("../../src/memory/pool.ts", import.meta.url)}";
     const report = [];
     for (const mib of [0, 15, 2, 100]) {
       for (let i = 0; i < mib; i++) freshMemory(1 << 20);

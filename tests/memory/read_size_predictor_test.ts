@@ -1,9 +1,12 @@
 /** How much the next read is expected to bring, from what those before it brought. */
 import { assertEquals } from "@std/assert";
-import { Expectation, LEAST_EXPECTED, MOST_EXPECTED } from "../../src/expectation.ts";
+import { LEAST_EXPECTED, MOST_EXPECTED, ReadSizePredictor } from "../../src/memory/read_size_predictor.ts";
 
 /** Takes note of reads, each as what it brought and what there was room for; returns what is expected after each. */
-function after(reads: readonly (readonly [n: number, room: number])[], expectation = new Expectation()): number[] {
+function after(
+  reads: readonly (readonly [n: number, room: number])[],
+  expectation = new ReadSizePredictor(),
+): number[] {
   return reads.map(([n, room]) => {
     expectation.note(n, room);
     return expectation.size;
@@ -12,27 +15,27 @@ function after(reads: readonly (readonly [n: number, room: number])[], expectati
 
 const times = <T>(count: number, value: T): T[] => Array(count).fill(value);
 
-Deno.test("Expectation grows by leaps while reads fill their memory, up to a bound", () => {
-  assertEquals(new Expectation().size, LEAST_EXPECTED);
+Deno.test("ReadSizePredictor grows by leaps while reads fill their memory, up to a bound", () => {
+  assertEquals(new ReadSizePredictor().size, LEAST_EXPECTED);
   const leaps = [LEAST_EXPECTED, 8 * LEAST_EXPECTED, 64 * LEAST_EXPECTED, MOST_EXPECTED];
   assertEquals(after(leaps.map((n) => [n, n])), [...leaps.slice(1), MOST_EXPECTED]);
 });
 
-Deno.test("Expectation does not grow by reads that had less room than it asks for", () => {
-  const expectation = new Expectation();
+Deno.test("ReadSizePredictor does not grow by reads that had less room than it asks for", () => {
+  const expectation = new ReadSizePredictor();
   after(times(8, [10_000, 65536] as const), expectation);
   assertEquals(after(times(4, [5000, 5000] as const), expectation), times(4, 10_000));
   assertEquals(after([[10_000, 10_000]], expectation), [80_000]);
 });
 
-Deno.test("Expectation is the largest of eight reads", () => {
+Deno.test("ReadSizePredictor is the largest of eight reads", () => {
   const sizes = [3000, 10, 5000, 10, 10, 10, 10, 10];
   assertEquals(after(sizes.map((n) => [n, 65536])), [...times(7, LEAST_EXPECTED), 5000]);
 });
 
-Deno.test("Expectation of messages of one size settles at that size, so that each comes in one read", () => {
+Deno.test("ReadSizePredictor of messages of one size settles at that size, so that each comes in one read", () => {
   for (const size of [1, 1000, 2048, 4096, 10_240, 32_768, 102_400, 262_144]) {
-    const expectation = new Expectation();
+    const expectation = new ReadSizePredictor();
     let reads = 0;
     for (let message = 0; message < 40; message++) {
       for (let left = size; left > 0; reads += message < 20 ? 0 : 1) {
@@ -46,13 +49,13 @@ Deno.test("Expectation of messages of one size settles at that size, so that eac
   }
 });
 
-Deno.test("Expectation forgets a large message after eight small reads, and not before", () => {
-  const expectation = new Expectation();
+Deno.test("ReadSizePredictor forgets a large message after eight small reads, and not before", () => {
+  const expectation = new ReadSizePredictor();
   after([[2048, 2048], [5000, 16384]], expectation);
   assertEquals(after(times(7, [10, 16384]), expectation), [...times(6, 16384), 5000]);
   assertEquals(after(times(8, [10, 16384]), expectation), [...times(7, 5000), LEAST_EXPECTED]);
 });
 
-Deno.test("Expectation never falls below what an idle connection has ready, whatever little room there was", () => {
+Deno.test("ReadSizePredictor never falls below what an idle connection has ready, whatever little room there was", () => {
   assertEquals(after([[1, 1], [0, 5], [1, 1]]), times(3, LEAST_EXPECTED));
 });

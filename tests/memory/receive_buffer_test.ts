@@ -1,22 +1,22 @@
 /** Where reads land whose bytes are given away: nothing is ever offered again that was given [M1], within bounds [M4]. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { LEAST_EXPECTED, MOST_EXPECTED } from "../../src/expectation.ts";
-import { ReadMemory } from "../../src/read_memory.ts";
+import { LEAST_EXPECTED, MOST_EXPECTED } from "../../src/memory/read_size_predictor.ts";
+import { ReceiveBuffer } from "../../src/memory/receive_buffer.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
 
 /** Reads: fills what is offered with a byte, as far as `n` goes, and accepts it. */
-function read(memory: ReadMemory, expected: number, n: number, byte: number, most = MOST_EXPECTED): Uint8Array {
+function read(memory: ReceiveBuffer, expected: number, n: number, byte: number, most = MOST_EXPECTED): Uint8Array {
   const offered = memory.offer(expected, most);
   offered.fill(byte);
   return memory.accept(Math.min(n, offered.length));
 }
 
-Deno.test("ReadMemory never offers again what it gave away, over many connections that come and go [M1]", () => {
+Deno.test("ReceiveBuffer never offers again what it gave away, over many connections that come and go [M1]", () => {
   const random = new SeededRandom(1);
   const pick = <T>(choices: readonly T[]): T => choices[random.integer(0, choices.length - 1)]!;
   const lost: Uint8Array[] = [];
   const given: { bytes: Uint8Array; byte: number }[] = [];
-  const connections = Array.from({ length: 20 }, () => new ReadMemory());
+  const connections = Array.from({ length: 20 }, () => new ReceiveBuffer());
   for (let i = 0; i < 5000; i++) {
     const memory = pick(connections);
     const expected = pick([1, 2048, 2049, 5000, 16384, 40_000, 150_000, 262_144]);
@@ -55,8 +55,8 @@ Deno.test("ReadMemory never offers again what it gave away, over many connection
   }
 });
 
-Deno.test("ReadMemory offers at least what is expected, and no more than the most", () => {
-  const memory = new ReadMemory();
+Deno.test("ReceiveBuffer offers at least what is expected, and no more than the most", () => {
+  const memory = new ReceiveBuffer();
   for (const expected of [1, LEAST_EXPECTED, LEAST_EXPECTED + 1, 16384, 65536, MOST_EXPECTED]) {
     for (const most of [expected, 2 * expected, MOST_EXPECTED]) {
       const { length } = memory.offer(expected, most);
@@ -67,8 +67,8 @@ Deno.test("ReadMemory offers at least what is expected, and no more than the mos
   memory.release();
 });
 
-Deno.test("ReadMemory copies small pieces and gives large ones as they landed", () => {
-  const memory = new ReadMemory();
+Deno.test("ReceiveBuffer copies small pieces and gives large ones as they landed", () => {
+  const memory = new ReceiveBuffer();
   const block = memory.offer(LEAST_EXPECTED, MOST_EXPECTED);
   assert(memory.accept(1000).buffer !== block.buffer, "a small piece was not copied");
   const first = memory.offer(10_000, MOST_EXPECTED);
@@ -83,7 +83,7 @@ Deno.test("ReadMemory copies small pieces and gives large ones as they landed", 
 Deno.test("a region has room for three large messages while there are few, for one while there are many, and a little more", () => {
   const size = 100_000;
   // More than there may be rests of others.
-  const all = Array.from({ length: 80 }, () => new ReadMemory());
+  const all = Array.from({ length: 80 }, () => new ReceiveBuffer());
   const rooms = all.map((memory) => {
     const { length } = memory.offer(size, 1 << 20);
     memory.accept(1);
@@ -98,7 +98,7 @@ for (const end of ["release", "abandon"] as const) {
   Deno.test(`what a connection leaves of its region by ${end}() is the next one's, so short ones share it`, () => {
     const buffers = new Set<ArrayBufferLike>();
     for (let i = 0; i < 12; i++) {
-      const memory = new ReadMemory();
+      const memory = new ReceiveBuffer();
       buffers.add(read(memory, 5000, 5000, i).buffer);
       memory[end]();
     }
@@ -109,7 +109,7 @@ for (const end of ["release", "abandon"] as const) {
 Deno.test("connections wait with a bound on their regions in all, and others with 16 KiB [M4]", () => {
   for (const expected of [10_000, 200_000]) {
     for (let round = 0; round < 2; round++) {
-      const all = Array.from({ length: 800 }, () => new ReadMemory());
+      const all = Array.from({ length: 800 }, () => new ReceiveBuffer());
       for (const memory of all) read(memory, expected, 1, 0);
       const waiting = all.map((memory) => memory.offer(expected, MOST_EXPECTED).length);
       const large = waiting.filter((length) => length > 16384);
@@ -127,9 +127,9 @@ Deno.test("connections wait with a bound on their regions in all, and others wit
 
 Deno.test("what is in the region of a memory that nobody releases counts until that is collected [M4]", async () => {
   const program = `
-    import { ReadMemory } from "${new URL("../../src/read_memory.ts", import.meta.url)}";
+    import { ReceiveBuffer } from "${new URL("../../src/memory/receive_buffer.ts", import.meta.url)}";
     const waits = () => {
-      const memory = new ReadMemory();
+      const memory = new ReceiveBuffer();
       memory.offer(10_000, 1 << 20);
       memory.accept(1);
       return memory.offer(10_000, 1 << 20).length;

@@ -20,7 +20,7 @@ import {
   startServer,
   type Transport,
 } from "../../mod.ts";
-import { dialAny } from "../../src/dial.ts";
+import { dialAny } from "../../src/serving/dial.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import {
   certificate,

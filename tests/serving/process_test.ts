@@ -106,7 +106,10 @@ Deno.test("the timeouts of TLS do not keep the process alive after the connectio
   ends(
     `
     import { openConnection, startServer } from "@tideline/net";
-    import { selfSignedCertificate } from "${new URL("../../src/testing/self_signed_certificate.ts", import.meta.url)}";
+    import { selfSignedCertificate } from "${new URL(
+      "../../src/testing/certificates/self_signed_certificate.ts",
+      import.meta.url,
+    )}";
     const { cert, key, caCert } = await selfSignedCertificate();
     const server = await startServer(async (reader, writer) => writer.write(await reader.readline()), {
       hostname: "127.0.0.1", port: 0, tls: { cert, key },
@@ -235,7 +238,10 @@ Deno.test("with the flag it needs, reusePort lets two servers share a port, plai
   const { code, stdout, stderr } = await runProgram(
     `
     import { createServer, Protocol } from "@tideline/net";
-    import { selfSignedCertificate } from "${new URL("../../src/testing/self_signed_certificate.ts", import.meta.url)}";
+    import { selfSignedCertificate } from "${new URL(
+      "../../src/testing/certificates/self_signed_certificate.ts",
+      import.meta.url,
+    )}";
     const { cert, key } = await selfSignedCertificate();
     for (const tls of [undefined, { cert, key }]) {
       const options = { hostname: "127.0.0.1", reusePort: true, backlog: 7, tls };
@@ -255,7 +261,10 @@ Deno.test("no variable of the environment turns off the check of a certificate, 
   const { code, stdout, stderr } = await runProgram(
     `
     import { createServer, openConnection, Protocol } from "@tideline/net";
-    import { selfSignedCertificate } from "${new URL("../../src/testing/self_signed_certificate.ts", import.meta.url)}";
+    import { selfSignedCertificate } from "${new URL(
+      "../../src/testing/certificates/self_signed_certificate.ts",
+      import.meta.url,
+    )}";
     const { cert, key } = await selfSignedCertificate();
     const path = "${socketPath()}";
     const identity = { tls: { cert, key }, onError: () => {} };

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { type DatagramConnLike, sockDatagram, sockRecvfrom, sockSendto } from "../../src/sock.ts";
+import { type DatagramConnLike, sockDatagram, sockRecvfrom, sockSendto } from "../../src/sock/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);

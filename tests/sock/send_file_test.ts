@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { sendFile } from "../../src/send_file.ts";
-import { sockAccept, sockConnect, sockRecvInto, sockSendall, sockSendfile } from "../../src/sock.ts";
+import { sendFile } from "../../src/streams/send_file.ts";
+import { sockAccept, sockConnect, sockRecvInto, sockSendall, sockSendfile } from "../../src/sock/mod.ts";
 
 async function withFile(data: Uint8Array, run: (file: Deno.FsFile, path: string) => Promise<void>): Promise<void> {
   const path = await Deno.makeTempFile();

@@ -7,7 +7,7 @@ import {
   sockRecvInto,
   sockSendall,
   sockSendfile,
-} from "../../src/sock.ts";
+} from "../../src/sock/mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { ByteBuffer } from "../../src/byte_buffer.ts";
+import { ByteBuffer } from "../../src/streams/byte_buffer.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { bytes, text } from "./kit.ts";
 

@@ -12,7 +12,7 @@ import {
 import { connPair, createConnection, createServer, openConnection, type StreamConnection } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { tcpPair } from "../adapters/conn_kinds.ts";
+import { tcpPair } from "../conn/conn_kinds.ts";
 import { certificate, kinds, pattern, plainKinds, portOf, text, until } from "../serving/kit.ts";
 
 const MiB = 1 << 20;

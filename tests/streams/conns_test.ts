@@ -1,10 +1,10 @@
 /** The reader at the end of real connections: in memory, over TCP, over Unix sockets. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { ConnLike } from "../../src/conn.ts";
-import { openConnection } from "../../src/open_connection.ts";
-import type { StreamReader } from "../../src/stream_reader.ts";
-import { hookedConn } from "../../src/testing/hooked_conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
+import { openConnection } from "../../src/streams/open_connection.ts";
+import type { StreamReader } from "../../src/streams/stream_reader.ts";
+import { hookedConn } from "../../src/testing/conns/hooked_conn.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { bytes, concat, outcome, show, text, watch } from "./kit.ts";
 

@@ -13,8 +13,8 @@
  *   go on where it was, though bytes are gone, and its `read()` has the bytes already.
  */
 import { assert, assertEquals } from "@std/assert";
-import { IncompleteReadError, LimitOverrunError } from "../../src/errors.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
+import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { bytes, RecordingTransport, settle, text } from "./kit.ts";
 

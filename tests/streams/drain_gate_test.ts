@@ -1,6 +1,6 @@
 /** Who waits for drain, and for the end [S2, S3]. */
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { DrainGate } from "../../src/drain_gate.ts";
+import { DrainGate } from "../../src/streams/drain_gate.ts";
 
 const oops = new Error("oops");
 

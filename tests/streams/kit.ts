@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { IncompleteReadError, LimitOverrunError } from "../../src/errors.ts";
+import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import type { BaseProtocolLike, ReadTransport } from "../../src/transports.ts";
+import type { BaseProtocolLike, ReadTransport } from "../../src/transport/types.ts";
 
 const encoder = new TextEncoder();
 
 /** The UTF-8 bytes of a text. */
-export const bytes = (text: string): Uint8Array => encoder.encode(text);
+export const bytes = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
 /** Bytes as text, a character for each. */
 export const text = (data: Uint8Array): string => Array.from(data, (byte) => String.fromCharCode(byte)).join("");

@@ -5,8 +5,8 @@
  * A case is a list of plain operations, so that any part of it is a case too: a failing one is shrunk, and printed with its
  * seed.
  */
-import { StreamReader } from "../../src/stream_reader.ts";
-import { queueOf } from "../../src/stream_reader.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
+import { queueOf } from "../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { bytes, naiveBegun, naiveSearch, RecordingTransport, show, showError, text } from "./kit.ts";
 

@@ -6,14 +6,14 @@
  * is no counterpart; and those of servers, of TLS and of the writer alone.
  */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { connFromStreams } from "../../src/adapters/conn_from_streams.ts";
-import { createConnection } from "../../src/connect.ts";
-import { IncompleteReadError, LimitOverrunError } from "../../src/errors.ts";
-import { openConnection, openUnixConnection } from "../../src/open_connection.ts";
-import { startServer, startUnixServer } from "../../src/start_server.ts";
-import { StreamReaderProtocol } from "../../src/stream_protocol.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
-import type { StreamWriter } from "../../src/stream_writer.ts";
+import { connFromStreams } from "../../src/conn/conn_from_streams.ts";
+import { createConnection } from "../../src/serving/create_connection.ts";
+import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
+import { openConnection, openUnixConnection } from "../../src/streams/open_connection.ts";
+import { startServer, startUnixServer } from "../../src/streams/start_server.ts";
+import { StreamReaderProtocol } from "../../src/streams/stream_reader_protocol.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
+import type { StreamWriter } from "../../src/streams/stream_writer.ts";
 import { bytes, settle, text, watch } from "./kit.ts";
 
 const DATA = "line1\nline2\nline3\n";

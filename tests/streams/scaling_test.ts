@@ -3,8 +3,8 @@
  * wide margins: what is quadratic grows 16-fold in 16-fold the work, per byte.
  */
 import { assert } from "@std/assert";
-import { ByteBuffer } from "../../src/byte_buffer.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
+import { ByteBuffer } from "../../src/streams/byte_buffer.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { bytes } from "./kit.ts";
 
 const KiB = 1024;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { ByteBuffer } from "../../src/byte_buffer.ts";
-import { Search, Separators } from "../../src/separators.ts";
+import { ByteBuffer } from "../../src/streams/byte_buffer.ts";
+import { Search, Separators } from "../../src/streams/separators.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { bytes, naiveBegun, naiveSearch } from "./kit.ts";
 

@@ -1,10 +1,10 @@
 /** Every rule of reading, by name, over bytes fed by hand. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { IncompleteReadError, LimitOverrunError } from "../../src/errors.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
-import { StreamWriter } from "../../src/stream_writer.ts";
-import type { Transport } from "../../src/transports.ts";
+import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
+import { StreamWriter } from "../../src/streams/stream_writer.ts";
+import type { Transport } from "../../src/transport/types.ts";
 import {
   bytes,
   concat,

@@ -1,8 +1,8 @@
 /** What the tests of processes share. */
-import { setExceptionHandler } from "../../src/exception_handler.ts";
-import type { ErrorContext } from "../../src/exception_handler.ts";
-import { SubprocessProtocol } from "../../src/protocols.ts";
-import type { SubprocessTransport } from "../../src/transports.ts";
+import { setExceptionHandler } from "../../src/transport/exception_handler.ts";
+import type { ErrorContext } from "../../src/transport/exception_handler.ts";
+import { SubprocessProtocol } from "../../src/transport/protocols.ts";
+import type { SubprocessTransport } from "../../src/transport/types.ts";
 
 /** Whether a program is there; if not, says loudly what is skipped for it. */
 export async function hasProgram(name: string, skipped: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertLess, assertRejects, assertStrictEquals } from "@std/assert";
-import type { StreamReader } from "../../src/stream_reader.ts";
-import { subprocessExec } from "../../src/subprocess.ts";
-import { createSubprocessExec, Process, SubprocessStreamProtocol } from "../../src/subprocess_streams.ts";
+import type { StreamReader } from "../../src/streams/stream_reader.ts";
+import { subprocessExec } from "../../src/subprocess/subprocess_exec.ts";
+import { createSubprocessExec, Process, SubprocessStreamProtocol } from "../../src/subprocess/process.ts";
 import { hasProgram, turns, turnUntil } from "./kit.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes as streams");
@@ -47,7 +47,7 @@ test("createSubprocessExec() gives streams where pipes are asked for, and inheri
 });
 
 test("createSubprocessExec() inherits stdin, stdout and stderr", async () => {
-  const { href } = new URL("../../src/subprocess_streams.ts", import.meta.url);
+  const { href } = new URL("../../src/subprocess/process.ts", import.meta.url);
   const script = `const { createSubprocessExec } = await import("${href}");
     const process = await createSubprocessExec("sh", ["-c", "cat; echo error >&2"]);
     Deno.exit(await process.wait());`;

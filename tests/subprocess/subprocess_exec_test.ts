@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import type { SubprocessProtocol } from "../../src/protocols.ts";
-import { subprocessExec, type SubprocessOptions } from "../../src/subprocess.ts";
+import type { SubprocessProtocol } from "../../src/transport/protocols.ts";
+import { subprocessExec, type SubprocessOptions } from "../../src/subprocess/subprocess_exec.ts";
 import { hasProgram, Recorder, reportsOf } from "./kit.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes");
@@ -214,9 +214,9 @@ Deno.test({
     const start =
       "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
     const script = `
-      const { subprocessExec } = await import("${new URL("../../src/subprocess.ts", import.meta.url)}");
+      const { subprocessExec } = await import("${new URL("../../src/subprocess/subprocess_exec.ts", import.meta.url)}");
       const { SubprocessStreamProtocol } = await import("${new URL(
-      "../../src/subprocess_streams.ts",
+      "../../src/subprocess/process.ts",
       import.meta.url,
     )}");
       const { transport, protocol } = await subprocessExec(() => new SubprocessStreamProtocol(), "true", []);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { ConnLike } from "../../src/conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import { checkConn, connCases, type ConnPair, lockstepConnPair } from "../../src/testing/mod.ts";
 
 const QUICK = { transferSize: 100_000, quiet: 10, timeout: 400, bound: 65536 };

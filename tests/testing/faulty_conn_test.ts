@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import type { ConnLike } from "../../src/conn.ts";
-import { connPair } from "../../src/adapters/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
 import { faultyConn, type FaultyConnOptions, SeededRandom } from "../../src/testing/mod.ts";
 
 async function tcpPair(): Promise<[ConnLike, ConnLike]> {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
 import { hookedConn } from "../../src/testing/mod.ts";
 
 Deno.test("hookedConn() calls each hook before its call", async () => {

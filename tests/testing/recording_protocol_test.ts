@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { createConnection } from "../../mod.ts";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { DatagramTransport, Transport } from "../../src/transports.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { DatagramTransport, Transport } from "../../src/transport/types.ts";
 import { RecordingBufferedProtocol, RecordingDatagramProtocol, RecordingProtocol } from "../../src/testing/mod.ts";
 
 const transport = {} as Transport;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createConnection, type ProtocolLike, type Transport } from "../../mod.ts";
-import { connPair } from "../../src/adapters/conn_pair.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
 import { checkTransport, type MakeTransportPair, transportCases } from "../../src/testing/mod.ts";
 
 const QUICK = { transferSize: 100_000, quiet: 10, timeout: 400 };

@@ -2,7 +2,7 @@
  * Certificates for the tests of TLS, made by the `openssl` program once per test file. Without it those tests are
  * skipped, and say so.
  */
-import type { TlsIdentity } from "../../src/tls.ts";
+import type { TlsIdentity } from "../../src/tls/choose.ts";
 
 /** The certificates that the tests use. All but `selfSigned` and `stranger` are by the authority `ca`. */
 export interface Certs {

@@ -1,6 +1,6 @@
 /** What the tests of TLS share: every way of doing TLS over every kind of conn, and small helpers. */
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { ConnLike } from "../../src/conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import {
   listenTlsNative,
   type SecureConn,
@@ -9,7 +9,7 @@ import {
   type TlsClientOptions,
   tlsConnectConn,
   type TlsServerOptions,
-} from "../../src/tls.ts";
+} from "../../src/tls/choose.ts";
 import { theCerts } from "./certs.ts";
 
 /** A pair of conns: the client's, and the server's, the handshake of which is done by the function beside it. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import type { TlsClientOptions, TlsServerOptions } from "../../src/tls.ts";
+import type { TlsClientOptions, TlsServerOptions } from "../../src/tls/choose.ts";
 import { ignore, theCerts } from "./certs.ts";
 import { attempt, bytes, failureOf, secure, ways, writeAll } from "./kit.ts";
 

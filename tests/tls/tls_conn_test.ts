@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { ConnLike } from "../../src/conn.ts";
-import { tlsAcceptConn, tlsConnectConn } from "../../src/tls.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
+import { tlsAcceptConn, tlsConnectConn } from "../../src/tls/choose.ts";
 import { until } from "../serving/kit.ts";
 import { ignore, theCerts } from "./certs.ts";
 import { bytes, disguise, pattern, readAll, secure, tcpPair, ways, writeAll } from "./kit.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
-import { connPair } from "../../src/adapters/conn_pair.ts";
-import type { ConnLike } from "../../src/conn.ts";
+import { connPair } from "../../src/conn/conn_pair.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import {
   listenTlsNative,
   type SecureConn,
@@ -9,7 +9,7 @@ import {
   type TlsClientOptions,
   tlsConnectConn,
   type TlsServerOptions,
-} from "../../src/tls.ts";
+} from "../../src/tls/choose.ts";
 import { ignore, theCerts } from "./certs.ts";
 import { attempt, bytes, disguise, failureOf, readAll, secure, tcpPair, ways, writeAll } from "./kit.ts";
 

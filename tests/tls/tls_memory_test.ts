@@ -7,7 +7,7 @@ Deno.test("TLS by node: of a handshake that failed nothing is kept [M4, T2]", as
     `
     import { connPair } from "@tideline/net";
     import { selfSignedCertificate } from "${new URL("../../src/testing/mod.ts", import.meta.url)}";
-    import { tlsAcceptConn } from "${new URL("../../src/tls.ts", import.meta.url)}";
+    import { tlsAcceptConn } from "${new URL("../../src/tls/choose.ts", import.meta.url)}";
 
     const { cert, key } = await selfSignedCertificate();
     const kept = [];

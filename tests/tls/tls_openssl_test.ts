@@ -1,12 +1,12 @@
 import { assertEquals, assertInstanceOf, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import type { ConnLike } from "../../src/conn.ts";
+import type { ConnLike } from "../../src/conn/conn.ts";
 import {
   listenTlsNative,
   tlsAcceptConn,
   tlsAcceptNative,
   tlsConnectConn,
   type TlsServerOptions,
-} from "../../src/tls.ts";
+} from "../../src/tls/choose.ts";
 import { ignore, theCerts } from "./certs.ts";
 import { bytes, clientWays, disguise, pattern, readAll, writeAll } from "./kit.ts";
 import { startOpensslServer } from "./openssl_server.ts";

@@ -5,7 +5,7 @@ import {
   serverTlsMode,
   type TlsClientOptions,
   type TlsServerOptions,
-} from "../../src/tls.ts";
+} from "../../src/tls/choose.ts";
 import { ignore, theCerts } from "./certs.ts";
 
 type Wrong = Record<string, [unknown, typeof TypeError | typeof RangeError, RegExp]>;

@@ -1,10 +1,10 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { connectReadPipe, connectWritePipe } from "../../src/pipes.ts";
-import { BaseProtocol, Protocol } from "../../src/protocols.ts";
-import { StreamReaderProtocol } from "../../src/stream_protocol.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
-import { StreamWriter } from "../../src/stream_writer.ts";
-import type { BaseTransport, ReadTransport, Transport } from "../../src/transports.ts";
+import { connectReadPipe, connectWritePipe } from "../../src/transport/pipes.ts";
+import { BaseProtocol, Protocol } from "../../src/transport/protocols.ts";
+import { StreamReaderProtocol } from "../../src/streams/stream_reader_protocol.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
+import { StreamWriter } from "../../src/streams/stream_writer.ts";
+import type { BaseTransport, ReadTransport, Transport } from "../../src/transport/types.ts";
 import { hasProgram, reportsOf } from "../subprocess/kit.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,7 +1,7 @@
 // Reads lines from its stdin and writes them to its stdout in capitals, both as pipes; the peer of pipes_test.ts.
-import { connectReadPipe, connectWritePipe } from "../../src/pipes.ts";
-import { StreamReaderProtocol } from "../../src/stream_protocol.ts";
-import { StreamReader } from "../../src/stream_reader.ts";
+import { connectReadPipe, connectWritePipe } from "../../src/transport/pipes.ts";
+import { StreamReaderProtocol } from "../../src/streams/stream_reader_protocol.ts";
+import { StreamReader } from "../../src/streams/stream_reader.ts";
 
 const reader = new StreamReader();
 await connectReadPipe(() => new StreamReaderProtocol(reader), Deno.stdin);

@@ -1,7 +1,7 @@
 /** The hysteresis of a write buffer [W1, W2]. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { connPair, createConnection, Protocol } from "../../mod.ts";
-import { WaterMarks } from "../../src/water_marks.ts";
+import { WaterMarks } from "../../src/transport/water_marks.ts";
 
 Deno.test("WaterMarks default to 65536 and a quarter of it [W1]", () => {
   const marks = new WaterMarks();

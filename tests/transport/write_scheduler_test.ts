@@ -1,6 +1,6 @@
 /** Many begin in one go: each once, in order, whatever another does. */
 import { assertEquals } from "@std/assert";
-import { beginTogether, beginWhenQuiet, type Starter, waitNoMore } from "../../src/burst.ts";
+import { flushWhenIdle, scheduleFlush, type Starter, waitNoMore } from "../../src/transport/write_scheduler.ts";
 import { turn } from "./manual_conn.ts";
 
 /** Notes that it begins, and does something else then. */
@@ -33,42 +33,42 @@ class Uncaught implements Disposable {
   };
 }
 
-Deno.test("beginTogether() begins all in order, a hop later, and each once", async () => {
+Deno.test("scheduleFlush() begins all in order, a hop later, and each once", async () => {
   const begun: string[] = [];
   const [a, b, c] = ["a", "b", "c"].map((name) => new Noting(name, begun));
-  for (const starter of [a!, b!, a!, c!, b!, c!]) beginTogether(starter);
+  for (const starter of [a!, b!, a!, c!, b!, c!]) scheduleFlush(starter);
   assertEquals(begun, []);
   await null;
   assertEquals(begun, ["a", "b", "c"]);
-  for (const starter of [c!, a!]) beginTogether(starter);
+  for (const starter of [c!, a!]) scheduleFlush(starter);
   await null;
   assertEquals(begun, ["a", "b", "c", "c", "a"]);
 });
 
-Deno.test("beginTogether() from within a begin comes after those that wait, or a hop later", async () => {
+Deno.test("scheduleFlush() from within a begin comes after those that wait, or a hop later", async () => {
   const begun: string[] = [];
   const late = new Noting("late", begun);
-  const first = new Noting("first", begun, () => beginTogether(late));
+  const first = new Noting("first", begun, () => scheduleFlush(late));
   const last = new Noting("last", begun);
-  beginTogether(first);
-  beginTogether(last);
+  scheduleFlush(first);
+  scheduleFlush(last);
   await turn();
   assertEquals(begun, ["first", "last", "late"]);
-  beginTogether(first);
+  scheduleFlush(first);
   await turn();
   assertEquals(begun, ["first", "last", "late", "first", "late"]);
 });
 
-Deno.test("beginTogether() goes on with the others when one throws", async () => {
+Deno.test("scheduleFlush() goes on with the others when one throws", async () => {
   const begun: string[] = [];
   const oops = new Error("oops");
   using uncaught = new Uncaught();
-  beginTogether(
+  scheduleFlush(
     new Noting("a", begun, () => {
       throw oops;
     }),
   );
-  beginTogether(new Noting("b", begun));
+  scheduleFlush(new Noting("b", begun));
   await turn();
   assertEquals([begun, uncaught.errors], [["a", "b"], [oops]]);
 });
@@ -78,12 +78,12 @@ async function hops(n: number): Promise<void> {
   for (let i = 0; i < n; i++) await null;
 }
 
-Deno.test("beginWhenQuiet() begins in the same turn, when it was not called again for ten hops", async () => {
+Deno.test("flushWhenIdle() begins in the same turn, when it was not called again for ten hops", async () => {
   const begun: string[] = [];
   const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
   for (let i = 0; i < 5; i++) {
-    beginWhenQuiet(a);
-    if (i === 0) beginWhenQuiet(b);
+    flushWhenIdle(a);
+    if (i === 0) flushWhenIdle(b);
     await hops(3);
     assertEquals(begun, i < 2 ? [] : ["b"], `after round ${i}`);
   }
@@ -92,7 +92,7 @@ Deno.test("beginWhenQuiet() begins in the same turn, when it was not called agai
   assertEquals(begun, ["b", "a"]);
   await turn;
   // And anew.
-  beginWhenQuiet(a);
+  flushWhenIdle(a);
   await hops(20);
   assertEquals(begun, ["b", "a", "a"]);
 });
@@ -102,29 +102,29 @@ Deno.test("waitNoMore(): who began otherwise does not begin again, and may wait 
   const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
   waitNoMore(a);
   assertEquals(a.patience, 0);
-  for (const starter of [a, b]) beginWhenQuiet(starter);
+  for (const starter of [a, b]) flushWhenIdle(starter);
   waitNoMore(a);
   await hops(30);
   assertEquals(begun, ["b"]);
-  beginWhenQuiet(a);
+  flushWhenIdle(a);
   waitNoMore(a);
-  beginWhenQuiet(a);
+  flushWhenIdle(a);
   await hops(30);
   assertEquals(begun, ["b", "a"]);
 });
 
-Deno.test("beginWhenQuiet() from within a begin begins later, and one that throws holds up no other", async () => {
+Deno.test("flushWhenIdle() from within a begin begins later, and one that throws holds up no other", async () => {
   const begun: string[] = [];
   const oops = new Error("oops");
   using uncaught = new Uncaught();
   const late = new Noting("late", begun);
-  beginWhenQuiet(
+  flushWhenIdle(
     new Noting("a", begun, () => {
-      beginWhenQuiet(late);
+      flushWhenIdle(late);
       throw oops;
     }),
   );
-  beginWhenQuiet(new Noting("b", begun));
+  flushWhenIdle(new Noting("b", begun));
   await hops(40);
   assertEquals([begun, uncaught.errors], [["a", "b", "late"], [oops]]);
 });

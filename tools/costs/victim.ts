@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { setExceptionHandler, startServer, startUnixServer } from "../../mod.ts";
-import { freshMemory } from "../../src/memory.ts";
+import { freshMemory } from "../../src/memory/pool.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
 
 /** What this process uses. */

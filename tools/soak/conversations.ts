@@ -19,7 +19,7 @@ import {
   SubprocessProtocol,
   type Transport,
 } from "../../mod.ts";
-import { sockConnect, sockRecv, sockSendall } from "../../src/sock.ts";
+import { sockConnect, sockRecv, sockSendall } from "../../src/sock/mod.ts";
 import { faultyConn, type SeededRandom } from "../../src/testing/mod.ts";
 import { Checksum, randomPiece } from "./payload.ts";
 import { type Kind, KINDS, LIMIT, portOf, type Scene } from "./scene.ts";

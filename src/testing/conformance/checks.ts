@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { turns } from "./turns.ts";
+import { turns } from "../turns.ts";
 
 /** Fails unless something is so. */
 export function check(condition: boolean, message: string): asserts condition {

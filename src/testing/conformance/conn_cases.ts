@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "../../conn/conn.ts";
 import { check, checkEqual, checkRejects, checkThrows, checkWaits, isPendingAfter, started } from "./checks.ts";
 import {
   checkAll,
@@ -18,7 +18,7 @@ import {
   settingsOf,
 } from "./conformance.ts";
 import { receive, send } from "./conn_transfer.ts";
-import { faultyConn } from "./faulty_conn.ts";
+import { faultyConn } from "../conns/faulty_conn.ts";
 
 /** Two conns that are connected to each other. */
 export interface ConnPair {

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "../../conn/conn.ts";
 import { check } from "./checks.ts";
-import { SeededRandom } from "./seeded_random.ts";
+import { SeededRandom } from "../seeded_random.ts";
 
 const LARGEST_PIECE = 65536;
 

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { Transport } from "../transports.ts";
+import type { Transport } from "../../transport/types.ts";
 import { check, checkBytes, checkEqual } from "./checks.ts";
 import {
   type CallbackName,
   RecordingBufferedProtocol,
   type RecordingOptions,
   RecordingProtocol,
-} from "./recording_protocol.ts";
+} from "../recording_protocol.ts";
 import { type Recording, recordings, someBytes, type TransportCaseDefinition } from "./transport_scene.ts";
 
 /** The cases about callbacks. */

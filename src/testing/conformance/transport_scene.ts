@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type ErrorContext, setExceptionHandler } from "../exception_handler.ts";
-import type { StreamProtocolLike, Transport } from "../transports.ts";
+import { type ErrorContext, setExceptionHandler } from "../../transport/exception_handler.ts";
+import type { StreamProtocolLike, Transport } from "../../transport/types.ts";
 import { check, checkEqual, quietTime } from "./checks.ts";
 import type { ConformanceSettings } from "./conformance.ts";
-import { RecordingBufferedProtocol, type RecordingOptions, RecordingProtocol } from "./recording_protocol.ts";
-import { SeededRandom } from "./seeded_random.ts";
-import { turns } from "./turns.ts";
+import { RecordingBufferedProtocol, type RecordingOptions, RecordingProtocol } from "../recording_protocol.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { turns } from "../turns.ts";
 
 /** Two transports that are connected to each other. */
 export interface TransportPair {

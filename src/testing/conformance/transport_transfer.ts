@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { BaseTransport, BufferedProtocolLike, ProtocolLike, Transport } from "../transports.ts";
+import type { BaseTransport, BufferedProtocolLike, ProtocolLike, Transport } from "../../transport/types.ts";
 import { started } from "./checks.ts";
 import { StreamCheck } from "./conn_transfer.ts";
-import { SeededRandom } from "./seeded_random.ts";
-import { turns } from "./turns.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { turns } from "../turns.ts";
 
 const LARGEST_PIECE = 65536;
 

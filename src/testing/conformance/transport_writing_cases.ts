@@ -4,11 +4,11 @@
  * @module
  */
 import { check, checkBytes, checkEqual, checkRejects, checkThrows, started } from "./checks.ts";
-import { RecordingProtocol } from "./recording_protocol.ts";
-import { SeededRandom } from "./seeded_random.ts";
+import { RecordingProtocol } from "../recording_protocol.ts";
+import { SeededRandom } from "../seeded_random.ts";
 import { type Scene, someBytes, type TransportCaseDefinition } from "./transport_scene.ts";
 import { BufferedTransferEnd, PlainTransferEnd } from "./transport_transfer.ts";
-import { turns } from "./turns.ts";
+import { turns } from "../turns.ts";
 
 /** The cases about writing. */
 export const writingCases: TransportCaseDefinition[] = [

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { busyError, closedError, interruptedError } from "../adapters/conn_errors.ts";
-import type { ConnLike } from "../conn.ts";
-import { SeededRandom } from "./seeded_random.ts";
-import { turns } from "./turns.ts";
+import { busyError, closedError, interruptedError } from "../../conn/conn_errors.ts";
+import type { ConnLike } from "../../conn/conn.ts";
+import { SeededRandom } from "../seeded_random.ts";
+import { turns } from "../turns.ts";
 
 /** The faults of a {@linkcode faultyConn}; none unless asked for. */
 export interface FaultyConnOptions {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn.ts";
+import type { ConnLike } from "../../conn/conn.ts";
 
 /** What {@linkcode hookedConn} calls before the conn itself. What a hook throws, the call rejects with instead. */
 export interface ConnHooks {

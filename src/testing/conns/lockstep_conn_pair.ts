@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { brokenError, busyError, closedError, interruptedError } from "../adapters/conn_errors.ts";
-import type { ConnLike } from "../conn.ts";
+import { brokenError, busyError, closedError, interruptedError } from "../../conn/conn_errors.ts";
+import type { ConnLike } from "../../conn/conn.ts";
 
 /**
  * Makes two connections in memory, each the other's peer, that keep in step: a write is done when the peer has read all

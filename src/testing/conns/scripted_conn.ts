@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { busyError, closedError, interruptedError } from "../adapters/conn_errors.ts";
-import type { ConnLike } from "../conn.ts";
+import { busyError, closedError, interruptedError } from "../../conn/conn_errors.ts";
+import type { ConnLike } from "../../conn/conn.ts";
 
 /** A step of the script of {@linkcode scriptedConn}. Text stands for its UTF-8 bytes. */
 export type ScriptStep =

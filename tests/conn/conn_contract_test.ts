@@ -2,26 +2,14 @@ import { assert, assertEquals, assertInstanceOf, assertLessOrEqual, assertReject
 import { deadline } from "@std/async";
 import type { ConnLike } from "../../src/conn/conn.ts";
 import { type ConnKind, kinds } from "./conn_kinds.ts";
-
-/** Numbers in [0, 1), the same ones each run. */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-function pattern(size: number, seed = 1): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 255);
-}
+import { SeededRandom } from "../../src/testing/seeded_random.ts";
+import { concat, pattern } from "../support/bytes.ts";
 
 /** Writes all of it in pieces of random sizes, and spoils each piece of memory once its write is done. */
-async function send(conn: ConnLike, data: Uint8Array, random: () => number): Promise<void> {
+async function send(conn: ConnLike, data: Uint8Array, random: SeededRandom): Promise<void> {
   const memory = new Uint8Array(100_000);
   for (let at = 0; at < data.length;) {
-    const piece = memory.subarray(0, 1 + Math.floor(random() ** 4 * (memory.length - 1)));
+    const piece = memory.subarray(0, 1 + Math.floor(random.next() ** 4 * (memory.length - 1)));
     const length = Math.min(piece.length, data.length - at);
     piece.set(data.subarray(at, at + length));
     const n = await conn.write(piece.subarray(0, length));
@@ -32,11 +20,11 @@ async function send(conn: ConnLike, data: Uint8Array, random: () => number): Pro
 }
 
 /** Reads that many bytes, or to the end, in pieces of random sizes. */
-async function receive(conn: ConnLike, size = Infinity, random: () => number = () => 0.9): Promise<Uint8Array> {
+async function receive(conn: ConnLike, size = Infinity, random = new SeededRandom(0)): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   const memory = new Uint8Array(100_000);
   for (let at = 0; at < size;) {
-    const length = Math.min(1 + Math.floor(random() ** 4 * (memory.length - 1)), size - at);
+    const length = Math.min(1 + Math.floor(random.next() ** 4 * (memory.length - 1)), size - at);
     memory.fill(0xdd);
     const n = await conn.read(memory.subarray(0, length));
     if (n === null) break;
@@ -46,16 +34,6 @@ async function receive(conn: ConnLike, size = Infinity, random: () => number = (
     at += n;
   }
   return concat(chunks);
-}
-
-function concat(chunks: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
 
 /** Whether it is still pending after what is long enough for a system to do what it does without anybody's help. */
@@ -105,10 +83,10 @@ for (const kind of kinds) {
     const there = pattern(700_000, 1);
     const back = pattern(500_000, 2);
     const [, , gotThere, gotBack] = await Promise.all([
-      send(a, there, seeded(1)),
-      send(b, back, seeded(2)),
-      receive(b, there.length, seeded(3)),
-      receive(a, back.length, seeded(4)),
+      send(a, there, new SeededRandom(1)),
+      send(b, back, new SeededRandom(2)),
+      receive(b, there.length, new SeededRandom(3)),
+      receive(a, back.length, new SeededRandom(4)),
     ]);
     assertEquals(gotThere, there);
     assertEquals(gotBack, back);
@@ -130,14 +108,16 @@ for (const kind of kinds) {
   });
 
   test(kind, "gives the end after the bytes, again and again", async (a, b) => {
-    const sent = send(a, pattern(1000), seeded(5)).then(() => kind.halfClose ? a.closeWrite!() : a.close());
+    const sent = send(a, pattern(1000), new SeededRandom(5)).then(() => kind.halfClose ? a.closeWrite!() : a.close());
     assertEquals(await receive(b), pattern(1000));
     await sent;
     for (let i = 0; i < 3; i++) assertEquals(await b.read(new Uint8Array(8)), null);
   });
 
   test(kind, "gives 200 kB and the end to a reader that comes late", async (a, b) => {
-    const sent = send(a, pattern(200_000), seeded(6)).then(() => kind.halfClose ? a.closeWrite!() : a.close());
+    const sent = send(a, pattern(200_000), new SeededRandom(6)).then(() =>
+      kind.halfClose ? a.closeWrite!() : a.close()
+    );
     await stalls(sent);
     assertEquals(await receive(b), pattern(200_000));
     await sent;
@@ -147,11 +127,11 @@ for (const kind of kinds) {
     for (const order of ["asked first", "answered first"]) {
       test(kind, `half-closes, the side that ${order} being the first to end`, async (a, b) => {
         const [first, second] = order === "asked first" ? [a, b] : [b, a];
-        const ended = send(first, pattern(300_000, 3), seeded(7)).then(() => first.closeWrite!());
+        const ended = send(first, pattern(300_000, 3), new SeededRandom(7)).then(() => first.closeWrite!());
         assertEquals(await receive(second), pattern(300_000, 3));
         await ended;
         await assertRejects(() => first.write(new Uint8Array(1)), Deno.errors.BrokenPipe);
-        const answered = send(second, pattern(300_000, 4), seeded(8)).then(() => second.closeWrite!());
+        const answered = send(second, pattern(300_000, 4), new SeededRandom(8)).then(() => second.closeWrite!());
         assertEquals(await receive(first), pattern(300_000, 4));
         await answered;
         assertEquals(await first.read(new Uint8Array(1)), null);
@@ -194,7 +174,7 @@ for (const kind of kinds) {
   });
 
   test(kind, "gives what was written before close(), and then the end", async (a, b) => {
-    const sent = send(a, pattern(5000), seeded(9)).then(() => a.close());
+    const sent = send(a, pattern(5000), new SeededRandom(9)).then(() => a.close());
     assertEquals(await receive(b), pattern(5000));
     await sent;
   });

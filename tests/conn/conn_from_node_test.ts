@@ -6,17 +6,14 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connFromNode } from "../../src/conn/conn_from_node.ts";
 import type { ConnLike } from "../../src/conn/conn.ts";
 import { socketPair } from "./conn_kinds.ts";
-import { cert, key } from "./certificate.ts";
+import { selfSignedCertificate } from "../../src/testing/mod.ts";
+import { writeAll } from "../support/conns.ts";
 
 async function countToEnd(conn: ConnLike, size = 65536): Promise<number> {
   const p = new Uint8Array(size);
   let total = 0;
   for (let n; (n = await conn.read(p)) !== null;) total += n;
   return total;
-}
-
-async function writeAll(conn: ConnLike, data: Uint8Array): Promise<void> {
-  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
 }
 
 Deno.test("connFromNode() throws a TypeError at streams of objects and of text", () => {
@@ -67,11 +64,12 @@ Deno.test("connFromNode() gives a late reader 200 kB and the end, a plain Duplex
 });
 
 Deno.test("connFromNode() carries bytes both ways over a TLSSocket", async () => {
+  const { cert, key, caCert } = await selfSignedCertificate();
   const tlsServer = tls.createServer({ cert, key }).listen(0, "127.0.0.1");
   const accepted = once(tlsServer, "secureConnection");
   await once(tlsServer, "listening");
   const { port } = tlsServer.address() as { port: number };
-  const clientSide = tls.connect({ port, host: "127.0.0.1", ca: [cert], servername: "localhost" });
+  const clientSide = tls.connect({ port, host: "127.0.0.1", ca: [caCert], servername: "localhost" });
   await once(clientSide, "secureConnect");
   const [serverSide] = await accepted;
   const [client, server] = [connFromNode(clientSide), connFromNode(serverSide)];

@@ -1,14 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { connFromReadable, connFromStreams, connFromWritable } from "../../src/conn/conn_from_streams.ts";
-import type { ConnLike } from "../../src/conn/conn.ts";
+import { readOnce } from "../support/conns.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
-
-async function readOnce(conn: ConnLike, size = 16): Promise<number[] | null> {
-  const p = new Uint8Array(size);
-  const n = await conn.read(p);
-  return n === null ? null : [...p.subarray(0, n)];
-}
 
 function readableOf(...chunks: unknown[]): ReadableStream<Uint8Array> {
   return ReadableStream.from(chunks) as ReadableStream<Uint8Array>;

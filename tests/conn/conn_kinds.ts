@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { connect, createServer, type Socket } from "node:net";
 import { duplexPair } from "node:stream";
-import { once } from "node:events";
 import type { ConnLike } from "../../src/conn/conn.ts";
+import { socketPair, tcpPair, unixPair } from "../support/conns.ts";
 import { connPair } from "../../src/conn/conn_pair.ts";
 import { connFromStreams } from "../../src/conn/conn_from_streams.ts";
 import { connFromNode } from "../../src/conn/conn_from_node.ts";
+
+export { socketPair, tcpPair, unixPair };
 
 export interface ConnKind {
   name: string;
@@ -27,34 +28,6 @@ export interface ConnKind {
 const MiB = 1 << 20;
 // The system grows the buffers of a socket as it likes; this is beyond its limits, and far from unbounded.
 const SYSTEM_BOUND = 32 * MiB;
-
-export async function tcpPair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return await Promise.all([Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }), listener.accept()]);
-}
-
-export async function unixPair(): Promise<[Deno.UnixConn, Deno.UnixConn]> {
-  const dir = await Deno.makeTempDir();
-  try {
-    const path = `${dir}/socket`;
-    using listener = Deno.listen({ transport: "unix", path });
-    return await Promise.all([Deno.connect({ transport: "unix", path }), listener.accept()]);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-export async function socketPair(): Promise<[Socket, Socket]> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const accepted = once(server, "connection");
-  const near = connect((server.address() as { port: number }).port, "127.0.0.1");
-  await once(near, "connect");
-  const [far] = await accepted as [Socket];
-  server.close();
-  return [near, far];
-}
 
 export const kinds: ConnKind[] = [
   {

@@ -1,13 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connPair } from "../../src/conn/conn_pair.ts";
+import { readOnce } from "../support/conns.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
-
-async function readOnce(conn: { read(p: Uint8Array): Promise<number | null> }, size = 16): Promise<number[] | null> {
-  const p = new Uint8Array(size);
-  const n = await conn.read(p);
-  return n === null ? null : [...p.subarray(0, n)];
-}
 
 Deno.test("connPair() holds 65536 bytes each way unless told otherwise [M4]", async () => {
   const [a] = connPair();

@@ -3,6 +3,8 @@ import { createDatagramEndpoint, type DatagramEndpointOptions } from "../../src/
 import { type ErrorContext, setExceptionHandler } from "../../src/transport/exception_handler.ts";
 import { DatagramProtocol } from "../../src/transport/protocols.ts";
 import type { DatagramTransport } from "../../src/transport/types.ts";
+import { bytes } from "../support/bytes.ts";
+import { hasIpv6, hasProgram, seesRefusals } from "../support/machine.ts";
 
 interface Received {
   text: string;
@@ -66,24 +68,11 @@ async function deadAddress(hostname: string): Promise<Deno.NetAddr> {
   return inbox.sockname();
 }
 
-const bytes = (text: string) => new TextEncoder().encode(text);
 const loopback = { hostname: "127.0.0.1" };
-
-function hasIPv6(): boolean {
-  if (Deno.networkInterfaces().some(({ address }) => address === "::1")) return true;
-  console.warn("skipped: there is no IPv6 loopback interface");
-  return false;
-}
-
-function hasFfi(): boolean {
-  if (Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted") return true;
-  console.warn("skipped: refusals are known on Linux with --allow-ffi only");
-  return false;
-}
 
 for (const hostname of ["127.0.0.1", "::1"]) {
   Deno.test(`createDatagramEndpoint() exchanges datagrams over ${hostname}, connected and not [D1]`, async () => {
-    if (hostname === "::1" && !hasIPv6()) return;
+    if (hostname === "::1" && !hasIpv6()) return;
     await using server = await open({ localAddr: { hostname, port: 0 } });
     await using client = await open({ remoteAddr: server.sockname() });
     assertEquals(client.sockname().hostname, hostname);
@@ -102,7 +91,7 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 
   Deno.test(`createDatagramEndpoint() tells of a refusal over ${hostname} and lives [D1]`, async () => {
-    if (hostname === "::1" && !hasIPv6() || !hasFfi()) return;
+    if (hostname === "::1" && !hasIpv6() || !seesRefusals()) return;
     const remoteAddr = await deadAddress(hostname);
     await using client = await open({ remoteAddr });
     for (let i = 0; i < 2; i++) {
@@ -390,13 +379,8 @@ while True:
     if data == b"bye":
         break
 `;
-  let python;
-  try {
-    python = new Deno.Command("python3", { args: ["-c", program], stdout: "piped" }).spawn();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return console.warn("skipped: python3 is not there");
-  }
+  if (!await hasProgram("python3", "a test of datagrams against python3")) return;
+  const python = new Deno.Command("python3", { args: ["-c", program], stdout: "piped" }).spawn();
   const stdout = python.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const port = Number((await stdout.read()).value);
   await using client = await open({ remoteAddr: { hostname: "127.0.0.1", port } });

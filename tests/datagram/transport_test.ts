@@ -1,9 +1,10 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { SocketDatagramTransport } from "../../src/datagram/transport.ts";
-import { type ErrorContext, setExceptionHandler } from "../../src/transport/exception_handler.ts";
 import { DatagramProtocol } from "../../src/transport/protocols.ts";
 import type { DatagramTransport } from "../../src/transport/types.ts";
 import type { DatagramReceiver, DatagramSocket } from "../../src/datagram/udp_socket.ts";
+import { bytes } from "../support/bytes.ts";
+import { reportsOf } from "../support/reports.ts";
 
 const local: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: 1000 };
 const peer: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port: 2000 };
@@ -81,20 +82,6 @@ function made(remoteAddr: Deno.NetAddr | null = peer) {
   transport.start();
   return { socket, protocol, transport };
 }
-
-/** Collects what reaches the exception handler while the function runs. */
-async function reportsOf(run: () => void | Promise<void>): Promise<ErrorContext[]> {
-  const reports: ErrorContext[] = [];
-  setExceptionHandler((context) => void reports.push(context));
-  try {
-    await run();
-  } finally {
-    setExceptionHandler(null);
-  }
-  return reports;
-}
-
-const bytes = (text: string) => new TextEncoder().encode(text);
 
 Deno.test("DatagramTransport.sendto() sends one at a time, in call order, whole [W3]", async () => {
   const { socket, protocol, transport } = made();

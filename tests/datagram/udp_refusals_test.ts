@@ -1,6 +1,7 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { createSocket, type Socket } from "node:dgram";
 import { watchRefusals } from "../../src/datagram/udp_refusals.ts";
+import { seesRefusals } from "../support/machine.ts";
 
 function bound(): Promise<Socket> {
   const socket = createSocket("udp4");
@@ -8,9 +9,7 @@ function bound(): Promise<Socket> {
 }
 
 Deno.test("RefusalWatch finds a refusal that comes long after the send [D1]", async () => {
-  if (Deno.build.os !== "linux" || Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    return console.warn("skipped: refusals are known on Linux with --allow-ffi only");
-  }
+  if (!seesRefusals()) return;
   const gone = await bound();
   const { port } = gone.address();
   await new Promise<void>((resolve) => gone.close(resolve));

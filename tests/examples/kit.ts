@@ -6,6 +6,10 @@ import { assertEquals } from "@std/assert";
 // Only node:net can reset a connection.
 import { connect, createServer, type Socket } from "node:net";
 
+export { assertSameBytes, pattern } from "../support/bytes.ts";
+export { readAll, writeAll } from "../support/conns.ts";
+export { hasProgram } from "../support/machine.ts";
+
 const root = new URL("../../", import.meta.url);
 
 // So that an example that hangs fails its test rather than the whole run.
@@ -184,45 +188,6 @@ async function permissionsOf(name: string, [first]: readonly string[]): Promise<
   const command = commands.find(([, , argument]) => argument === first) ?? commands[0];
   if (command === undefined) throw new Error(`The head comment of examples/${name} does not say how to run it`);
   return command[1]!.split(" ").filter((flag) => flag !== "");
-}
-
-/** Whether a program is there; if not, says loudly what is skipped for it. */
-export async function hasProgram(name: string, skipped: string): Promise<boolean> {
-  try {
-    await new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).output();
-    return true;
-  } catch {
-    console.warn(`%cskipped: ${skipped}, as there is no ${name} here`, "color: red");
-    return false;
-  }
-}
-
-/** Bytes that tell where they belong. */
-export function pattern(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8) * 7 + (i >> 16)) & 255;
-  return bytes;
-}
-
-/** Fails unless both are the same, and says where they differ without printing all of it. */
-export function assertSameBytes(actual: Uint8Array, expected: Uint8Array): void {
-  assertEquals(actual.length, expected.length);
-  for (let i = 0; i < actual.length; i++) {
-    if (actual[i] !== expected[i]) throw new Error(`The bytes differ from "${i}" on`);
-  }
-}
-
-/** Reads a plain conn to its end. */
-export async function readAll(conn: Deno.Conn): Promise<Uint8Array> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  const memory = new Uint8Array(65536);
-  for (let n; (n = await conn.read(memory)) !== null;) chunks.push(memory.slice(0, n));
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-/** Writes all of it to a plain conn. */
-export async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
-  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
 }
 
 /** Connects to a port, sends what may never be taken, and resets the connection when the first bytes come. */

@@ -1,6 +1,7 @@
 // The proxy between a client and a target that are plain conns, held here by hand.
 import { assertEquals } from "@std/assert";
 import { acceptAndReset, assertSameBytes, connectAndReset, Example, pattern, readAll, writeAll } from "./kit.ts";
+import { bytes } from "../support/bytes.ts";
 
 const MIB = 1024 * 1024;
 
@@ -38,10 +39,6 @@ class Setup implements AsyncDisposable {
     }
     await this.proxy[Symbol.asyncDispose]();
   }
-}
-
-function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 async function readText(conn: Deno.Conn): Promise<string> {

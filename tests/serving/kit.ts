@@ -14,7 +14,15 @@ import {
 } from "../../mod.ts";
 import type { BaseProtocolLike, StreamProtocolLike } from "../../mod.ts";
 import type { ClientConnected, Connection, StreamOptions } from "../../mod.ts";
+import { hasIpv6 as machineHasIpv6 } from "../support/machine.ts";
+import { socketPath, tempDir } from "../support/programs.ts";
 import { RecordingProtocol, selfSignedCertificate } from "../../src/testing/mod.ts";
+
+export { pattern, text } from "../support/bytes.ts";
+export { findProgram, openDescriptors } from "../support/machine.ts";
+export { type Outcome, runProgram, tempDir } from "../support/programs.ts";
+export { until } from "../support/waiting.ts";
+export { hasIpv6, socketPath };
 
 /** Options that servers of all kinds take. */
 export type AnyServeOptions =
@@ -71,15 +79,7 @@ const { cert, key, caCert } = certificate;
 const tlsClient: Partial<ConnectOptions> = { tls: { caCerts: [caCert] } };
 
 /** Whether this machine has the IPv6 loopback. */
-export const hasIpv6: boolean = (() => {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    console.warn("%cSkipping the tests over IPv6: this machine has no ::1", "color: red");
-    return false;
-  }
-})();
+const hasIpv6 = machineHasIpv6();
 
 /** Every kind without TLS. */
 export const plainKinds: Kind[] = [
@@ -119,87 +119,6 @@ const directories: string[] = [];
 globalThis.addEventListener("unload", () => {
   for (const directory of directories) Deno.removeSync(directory, { recursive: true });
 });
-
-/** A directory that is removed when the tests are done. */
-export function tempDir(): string {
-  const directory = Deno.makeTempDirSync({ prefix: "net-" });
-  directories.push(directory);
-  return directory;
-}
-
-/** A path for a socket, where nothing is. */
-export function socketPath(): string {
-  return `${tempDir()}/s`;
-}
-
-/** How many descriptors this process has open. */
-export function openDescriptors(): number {
-  return [...Deno.readDirSync("/dev/fd")].length;
-}
-
-/** Text of bytes. */
-export function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
-/** Bytes that tell where they belong. */
-export function pattern(size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
-}
-
-/** Waits for what another part of the program will bring about, a turn of the event loop at a time. */
-export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Cannot wait any longer: ${condition} is not so after ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-/** The result of a program. */
-export interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-  ms: number;
-}
-
-/** Runs a program that imports the package, in a process of its own. */
-export async function runProgram(
-  source: string,
-  { permissions = ["-A"], timeout = 20_000, env = {} }: {
-    permissions?: string[];
-    timeout?: number;
-    env?: Record<string, string>;
-  } = {},
-): Promise<Outcome> {
-  const root = new URL("../../", import.meta.url);
-  const path = `${tempDir()}/program.ts`;
-  await Deno.writeTextFile(path, source.replaceAll("@tideline/net", new URL("mod.ts", root).href));
-  const begun = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--no-prompt", "--no-config", ...permissions, path],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1", ...env },
-  }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), timeout);
-  const { code, stdout, stderr } = await child.output();
-  clearTimeout(timer);
-  return { code, stdout: text(stdout), stderr: text(stderr), ms: performance.now() - begun };
-}
-
-/** A file in /tmp, where there is a program of that name; else `null`, loudly. */
-export async function findProgram(name: string): Promise<string | null> {
-  for (const directory of (Deno.env.get("PATH") ?? "").split(":")) {
-    const path = `${directory}/${name}`;
-    const info = await Deno.stat(path).catch(() => null);
-    if (info?.isFile) return path;
-  }
-  console.warn(`%cSkipping the tests against ${name}: there is no such program here`, "color: red");
-  return null;
-}
 
 /** Certificates and keys as files, for other programs. */
 export async function certificateFiles(): Promise<{ cert: string; key: string; ca: string }> {

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { type DatagramConnLike, sockDatagram, sockRecvfrom, sockSendto } from "../../src/sock/mod.ts";
+import { bytes, text } from "../support/bytes.ts";
+import { seesRefusals } from "../support/machine.ts";
 
-const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (data: Uint8Array) => new TextDecoder().decode(data);
 const loopback = { localAddr: { hostname: "127.0.0.1" } };
 
 Deno.test("sockSendto() and sockRecvfrom() exchange datagrams, empty ones too [D1]", async () => {
@@ -56,9 +56,7 @@ Deno.test("sockSendto() wants an address just where one is needed, and goes on a
 });
 
 Deno.test("sockRecvfrom() rejects when the peer refused, and goes on [D1]", async () => {
-  if (Deno.build.os !== "linux" || Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    return console.warn("skipped: refusals are known on Linux with --allow-ffi only");
-  }
+  if (!seesRefusals()) return;
   const gone = await sockDatagram(loopback);
   gone.close();
   using client = await sockDatagram({ remoteAddr: gone.addr });

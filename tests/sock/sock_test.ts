@@ -8,9 +8,8 @@ import {
   sockSendall,
   sockSendfile,
 } from "../../src/sock/mod.ts";
-
-const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (data: Uint8Array) => new TextDecoder().decode(data);
+import { bytes, text } from "../support/bytes.ts";
+import { hasIpv6 } from "../support/machine.ts";
 
 interface Pair extends Disposable {
   client: Deno.Conn;
@@ -29,8 +28,7 @@ const kinds: Record<string, () => Promise<Pair>> = {
     return pair(listener, client, await accepted, () => Deno.removeSync(dir, { recursive: true }));
   },
 };
-if (Deno.networkInterfaces().some(({ address }) => address === "::1")) kinds.IPv6 = () => tcpPair("::1");
-else console.warn("skipped: there is no IPv6 loopback interface");
+if (hasIpv6()) kinds.IPv6 = () => tcpPair("::1");
 
 async function tcpPair(hostname: string): Promise<Pair> {
   const listener = Deno.listen({ hostname, port: 0 });

@@ -7,22 +7,13 @@ import type { StreamReader } from "../../src/streams/stream_reader.ts";
 import { hookedConn } from "../../src/testing/conns/hooked_conn.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { bytes, concat, outcome, show, text, watch } from "./kit.ts";
+import { tcpPair, unixPair, writeAll } from "../support/conns.ts";
+import { until } from "../support/waiting.ts";
 
 const kinds: Record<string, () => Promise<[ConnLike, ConnLike]>> = {
   "memory": () => Promise.resolve(connPair()),
-  async TCP() {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    return await Promise.all([Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }), listener.accept()]);
-  },
-  async Unix() {
-    const dir = await Deno.makeTempDir();
-    try {
-      using listener = Deno.listen({ transport: "unix", path: `${dir}/socket` });
-      return await Promise.all([Deno.connect({ transport: "unix", path: `${dir}/socket` }), listener.accept()]);
-    } finally {
-      await Deno.remove(dir, { recursive: true });
-    }
-  },
+  TCP: tcpPair,
+  Unix: unixPair,
 };
 
 /** Opens streams on one end of a pair, and records every memory that is read into. */
@@ -46,14 +37,6 @@ async function open(kind: string, options: { limit?: number; readAhead?: boolean
       }
     },
   };
-}
-
-async function writeAll(peer: ConnLike, data: Uint8Array): Promise<void> {
-  for (let at = 0; at < data.length;) at += await peer.write(data.subarray(at));
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turns();
 }
 
 for (const kind of Object.keys(kinds)) {

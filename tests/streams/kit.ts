@@ -8,18 +8,10 @@ import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import type { BaseProtocolLike, ReadTransport } from "../../src/transport/types.ts";
 
-const encoder = new TextEncoder();
-
-/** The UTF-8 bytes of a text. */
-export const bytes = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
+export { bytes, concat } from "../support/bytes.ts";
 
 /** Bytes as text, a character for each. */
 export const text = (data: Uint8Array): string => Array.from(data, (byte) => String.fromCharCode(byte)).join("");
-
-/** Bytes joined. */
-export function concat(pieces: Iterable<Uint8Array>): Uint8Array {
-  return new Uint8Array(Array.from(pieces).flatMap((piece) => Array.from(piece)));
-}
 
 /** Lets every promise that is about to settle do so, without a turn of the event loop. */
 export async function settle(): Promise<void> {

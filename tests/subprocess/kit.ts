@@ -1,20 +1,9 @@
 /** What the tests of processes share. */
-import { setExceptionHandler } from "../../src/transport/exception_handler.ts";
-import type { ErrorContext } from "../../src/transport/exception_handler.ts";
 import { SubprocessProtocol } from "../../src/transport/protocols.ts";
 import type { SubprocessTransport } from "../../src/transport/types.ts";
 
-/** Whether a program is there; if not, says loudly what is skipped for it. */
-export async function hasProgram(name: string, skipped: string): Promise<boolean> {
-  try {
-    const stdio = { stdin: "null", stdout: "null", stderr: "null" } as const;
-    await new Deno.Command(name, { args: ["-c", "exit"], ...stdio }).output();
-    return true;
-  } catch {
-    console.warn(`%cskipped: ${skipped}, as there is no ${name} here`, "color: red");
-    return false;
-  }
-}
+export { hasProgram } from "../support/machine.ts";
+export { reportsOf } from "../support/reports.ts";
 
 /** A protocol of a process whose callbacks can be looked at and waited for. */
 export class Recorder extends SubprocessProtocol {
@@ -74,26 +63,4 @@ export class Recorder extends SubprocessProtocol {
     this.#wake = Promise.withResolvers();
     return this.#onCall(name, this) as void;
   }
-}
-
-/** Runs with an exception handler that keeps what it gets. */
-export async function reportsOf(test: () => Promise<void>): Promise<ErrorContext[]> {
-  const reports: ErrorContext[] = [];
-  setExceptionHandler((context) => reports.push(context));
-  try {
-    await test();
-  } finally {
-    setExceptionHandler(null);
-  }
-  return reports;
-}
-
-/** Lets the event loop turn, a millisecond at least for each turn. */
-export async function turns(n: number): Promise<void> {
-  for (let turn = 0; turn < n; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-/** Lets the event loop turn until a condition holds. */
-export async function turnUntil(condition: () => boolean): Promise<void> {
-  while (!condition()) await turns(1);
 }

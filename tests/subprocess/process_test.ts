@@ -2,30 +2,18 @@ import { assertEquals, assertInstanceOf, assertLess, assertRejects, assertStrict
 import type { StreamReader } from "../../src/streams/stream_reader.ts";
 import { subprocessExec } from "../../src/subprocess/subprocess_exec.ts";
 import { createSubprocessExec, Process, SubprocessStreamProtocol } from "../../src/subprocess/process.ts";
-import { hasProgram, turns, turnUntil } from "./kit.ts";
+import { assertSameBytes, pattern, text } from "../support/bytes.ts";
+import { hasProgram } from "../support/machine.ts";
+import { ticks, until } from "../support/waiting.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes as streams");
 const noPython = !await hasProgram("python3", "the tests of processes against python3");
 const MIB = 1 << 20;
 const inOut = { stdin: "piped", stdout: "piped" } as const;
 const allPiped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-const decode = (bytes: Uint8Array | null) => new TextDecoder().decode(bytes!);
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore, fn });
-}
-
-/** Bytes that tell where they belong. */
-function pattern(size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8) * 7 + (i >> 16)) & 255;
-  return bytes;
-}
-
-/** Where two arrays differ; -1 if nowhere. */
-function difference(a: Uint8Array, b: Uint8Array): number {
-  if (a.length !== b.length) return Math.min(a.length, b.length);
-  return a.findIndex((byte, i) => byte !== b[i]);
 }
 
 test("createSubprocessExec() gives streams where pipes are asked for, and inherits by default", async () => {
@@ -37,11 +25,11 @@ test("createSubprocessExec() gives streams where pipes are asked for, and inheri
   assertEquals(process.pid > 0, true);
   process.stdin!.write("one\ntwo\n");
   await process.stdin!.drain();
-  assertEquals(decode(await process.stdout!.readline()), "one\n");
+  assertEquals(text(await process.stdout!.readline()), "one\n");
   process.stdin!.write("three");
   await process.stdin!.close();
-  assertEquals(decode(await process.stdout!.read()), "two\nthree");
-  assertEquals(decode(await process.stderr!.read()), "error\n");
+  assertEquals(text(await process.stdout!.read()), "two\nthree");
+  assertEquals(text(await process.stderr!.read()), "error\n");
   assertEquals(await process.wait(), 0);
   assertEquals(process.returncode, 0);
 });
@@ -53,7 +41,7 @@ test("createSubprocessExec() inherits stdin, stdout and stderr", async () => {
     Deno.exit(await process.wait());`;
   const parent = await createSubprocessExec(Deno.execPath(), ["eval", "--quiet", script], allPiped);
   const { stdout, stderr } = await parent.communicate("through two processes");
-  assertEquals([decode(stdout), decode(stderr), parent.returncode], ["through two processes", "error\n", 0]);
+  assertEquals([text(stdout!), text(stderr!), parent.returncode], ["through two processes", "error\n", 0]);
 });
 
 test("createSubprocessExec() refuses a wrong limit and wrong options, before it starts anything", async () => {
@@ -69,7 +57,7 @@ test("createSubprocessExec() hands the limit to the readers", async () => {
   const process = await createSubprocessExec("sh", ["-c", "echo 0123456789"], { ...inOut, limit: 5 });
   assertEquals(process.stdout!.limit, 5);
   await assertRejects(() => process.stdout!.readline(), Error, "limit of 5 bytes");
-  assertEquals(decode(await process.stdout!.read()), "0123456789\n");
+  assertEquals(text(await process.stdout!.read()), "0123456789\n");
   await process.wait();
 });
 
@@ -86,7 +74,7 @@ test("Process.wait() does not wait for pipes, and what is in them is not lost [D
   const process = await createSubprocessExec("sh", ["-c", script], { stdout: "piped" });
   assertEquals(await process.wait(), 6);
   assertEquals(process.stdout!.atEof(), false);
-  const pid = Number(decode(await process.stdout!.readline()));
+  const pid = Number(text(await process.stdout!.readline()));
   assertEquals((await process.stdout!.readexactly(50_000)).every((byte) => byte === 0), true);
   Deno.kill(pid, "SIGKILL");
   assertEquals((await process.stdout!.read()).length, 0);
@@ -96,7 +84,7 @@ test("Process.stdout holds all that the process wrote before it exited, however 
   const process = await createSubprocessExec("sh", ["-c", "head -c 60000 /dev/zero; echo end >&2"], allPiped);
   await process.wait();
   assertEquals((await process.stdout!.read()).length, 60_000);
-  assertEquals(decode(await process.stderr!.read()), "end\n");
+  assertEquals(text(await process.stderr!.read()), "end\n");
 });
 
 test("Process.stdout need not be read: nothing is left open when the process has ended", async () => {
@@ -110,7 +98,7 @@ test("Process.stdout need not be read: nothing is left open when the process has
   for (const script of ["echo hello; echo error >&2", "head -c 60000 /dev/zero; cat", endless]) {
     const { transport, protocol } = await subprocessExec(() => new Watched({ limit: 10 }), "sh", ["-c", script]);
     if (script === endless) {
-      assertEquals(decode(await protocol.stdout.readline()), "y\n");
+      assertEquals(text(await protocol.stdout.readline()), "y\n");
       transport.kill();
     }
     transport.getPipeTransport(0)!.close();
@@ -143,9 +131,9 @@ test("Process.stdout reads ahead in bounds where another process writes on after
     "(while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done) & echo $! >&2";
   const process = await createSubprocessExec("sh", ["-c", script], allPiped);
   assertEquals(await process.wait(), 0);
-  const pid = Number(decode(await process.stderr!.readline()));
-  await turnUntil(() => process.stdout!.buffered >= MIB);
-  await turns(50);
+  const pid = Number(text(await process.stderr!.readline()));
+  await until(() => process.stdout!.buffered >= MIB);
+  await ticks(50);
   assertLess(process.stdout!.buffered, MIB + 65_537);
   Deno.kill(pid, "SIGKILL");
   await process.stdout!.read();
@@ -166,7 +154,7 @@ test("Process.stdin.drain() waits for a process that never reads, in bounded mem
   writing.catch(() => {});
   for (let before = -1; before < written;) {
     before = written;
-    await turns(50);
+    await ticks(50);
   }
   // The most a pipe holds, the mark, and what went beyond it.
   assertLess(written, MIB + 65_536 + 2 * block.length);
@@ -250,19 +238,20 @@ test("Process.communicate() sends 10 MiB and gets them back", async () => {
   const process = await createSubprocessExec("cat", [], inOut);
   const sent = pattern(10 * MIB);
   const { stdout, stderr } = await process.communicate(sent);
-  assertEquals([difference(stdout!, sent), stderr, process.returncode], [-1, null, 0]);
+  assertSameBytes(stdout!, sent);
+  assertEquals([stderr, process.returncode], [null, 0]);
 });
 
 test("Process.communicate() reads stdout and stderr at once, megabytes of each", async () => {
   const script = "head -c 3000000 /dev/zero >&2; head -c 5000000 /dev/zero; head -c 3000000 /dev/zero >&2; cat";
   const process = await createSubprocessExec("sh", ["-c", script], allPiped);
   const { stdout, stderr } = await process.communicate("end");
-  assertEquals([stdout!.length, stderr!.length, decode(stdout!.subarray(-3))], [5_000_003, 6_000_000, "end"]);
+  assertEquals([stdout!.length, stderr!.length, text(stdout!.subarray(-3))], [5_000_003, 6_000_000, "end"]);
 });
 
 test("Process.communicate() takes text as UTF-8, and no input as its end", async () => {
   const process = await createSubprocessExec("cat", [], inOut);
-  assertEquals(decode((await process.communicate("héllo €")).stdout), "héllo €");
+  assertEquals(text((await process.communicate("héllo €")).stdout!), "héllo €");
   const silent = await createSubprocessExec("cat", [], inOut);
   assertEquals((await silent.communicate()).stdout!.length, 0);
   const empty = await createSubprocessExec("cat", [], inOut);
@@ -276,20 +265,20 @@ test("Process.communicate() ignores a stdin that is closed early, or not read at
   for (const script of ["exit 5", "exec 0<&-; echo closed; exit 5", "read line; echo closed; exit 5"]) {
     const process = await createSubprocessExec("sh", ["-c", script], allPiped);
     const { stdout } = await process.communicate(new Uint8Array(10 * MIB).fill(10));
-    assertEquals([decode(stdout), process.returncode], [script === "exit 5" ? "" : "closed\n", 5]);
+    assertEquals([text(stdout!), process.returncode], [script === "exit 5" ? "" : "closed\n", 5]);
   }
 });
 
 test("Process.communicate() gives what came before a signal ended the process", async () => {
   const process = await createSubprocessExec("sh", ["-c", "echo so far; kill -9 $$"], allPiped);
   const { stdout } = await process.communicate(new Uint8Array(MIB));
-  assertEquals([decode(stdout), process.returncode], ["so far\n", -9]);
+  assertEquals([text(stdout!), process.returncode], ["so far\n", -9]);
 });
 
 test("Process.communicate() gives what was read from the readers before no second time", async () => {
   const process = await createSubprocessExec("sh", ["-c", "echo one; cat"], inOut);
-  assertEquals(decode(await process.stdout!.readline()), "one\n");
-  assertEquals(decode((await process.communicate("two\n")).stdout), "two\n");
+  assertEquals(text(await process.stdout!.readline()), "one\n");
+  assertEquals(text((await process.communicate("two\n")).stdout!), "two\n");
   assertEquals((await process.communicate()).stdout!.length, 0);
 });
 
@@ -308,7 +297,7 @@ test("Process.stdin sends a file, and ends with writeEof() [W9]", async () => {
   const received = process.stdout!.read();
   assertEquals(await process.stdin!.sendfile(path), content.length);
   process.stdin!.writeEof();
-  assertEquals(difference(await received, content), -1);
+  assertSameBytes(await received, content);
   assertEquals(await process.wait(), 0);
   await Deno.remove(path);
 });
@@ -349,10 +338,10 @@ Deno.test({
     const errors = python.stderr!.read();
     for (const [question, answer] of [["6 * 7", "42"], ["'ab' * 3", "'ababab'"], ["sum(range(10))", "45"]]) {
       python.stdin!.write(`${question}\n`);
-      assertEquals(decode(await python.stdout!.readline()), `${answer}\n`);
+      assertEquals(text(await python.stdout!.readline()), `${answer}\n`);
     }
     python.stdin!.write("import sys; print('bye', file=sys.stderr); sys.exit(11)\n");
     assertEquals(await python.wait(), 11);
-    assertEquals(decode(await errors).includes("bye"), true);
+    assertEquals(text(await errors).includes("bye"), true);
   },
 });

@@ -2,11 +2,7 @@ import { assert, assertEquals, assertGreater, assertRejects, assertStrictEquals,
 import type { ConnLike } from "../../src/conn/conn.ts";
 import { connPair } from "../../src/conn/conn_pair.ts";
 import { faultyConn, type FaultyConnOptions, SeededRandom } from "../../src/testing/mod.ts";
-
-async function tcpPair(): Promise<[ConnLike, ConnLike]> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
-}
+import { tcpPair } from "../support/conns.ts";
 
 const kinds: [string, () => Promise<[ConnLike, ConnLike]>][] = [
   ["memory", () => Promise.resolve(connPair())],

@@ -3,9 +3,9 @@ import { createConnection } from "../../mod.ts";
 import { connPair } from "../../src/conn/conn_pair.ts";
 import type { DatagramTransport, Transport } from "../../src/transport/types.ts";
 import { RecordingBufferedProtocol, RecordingDatagramProtocol, RecordingProtocol } from "../../src/testing/mod.ts";
+import { bytes } from "../support/bytes.ts";
 
 const transport = {} as Transport;
-const bytes = (text: string) => new TextEncoder().encode(text);
 
 Deno.test("RecordingProtocol records every callback in order, with its data [C1]", () => {
   const protocol = new RecordingProtocol({ keepOpen: true });

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { createConnection } from "../../mod.ts";
 import { RecordingProtocol, scriptedConn, type ScriptStep } from "../../src/testing/mod.ts";
-
-const bytes = (text: string) => new TextEncoder().encode(text);
+import { bytes } from "../support/bytes.ts";
 
 async function readText(conn: { read(p: Uint8Array): Promise<number | null> }, size = 64): Promise<string | null> {
   const p = new Uint8Array(size);

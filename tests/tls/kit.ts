@@ -10,7 +10,11 @@ import {
   tlsConnectConn,
   type TlsServerOptions,
 } from "../../src/tls/choose.ts";
+import { disguise, readAll, tcpPair, unixPair, writeAll } from "../support/conns.ts";
 import { theCerts } from "./certs.ts";
+
+export { bytes, pattern } from "../support/bytes.ts";
+export { disguise, readAll, tcpPair, unixPair, writeAll };
 
 /** A pair of conns: the client's, and the server's, the handshake of which is done by the function beside it. */
 export interface Ends {
@@ -34,36 +38,6 @@ export const ways: Record<string, (options: TlsServerOptions) => Promise<Ends>> 
 
 /** The ways with Deno's own TLS for the client, and with `node:tls`. */
 export const clientWays = ["native", "node"] as const;
-
-/** Two connected TCP conns. */
-export async function tcpPair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const [client, server] = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
-  return [client, server];
-}
-
-/** Two connected Unix conns. */
-export async function unixPair(): Promise<[ConnLike, ConnLike]> {
-  const dir = await Deno.makeTempDir();
-  try {
-    using listener = Deno.listen({ transport: "unix", path: `${dir}/s` });
-    return await Promise.all([Deno.connect({ transport: "unix", path: `${dir}/s` }), listener.accept()]);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-/** The same conn, but so that Deno's own TLS does not know it. */
-export function disguise(conn: ConnLike): ConnLike {
-  return {
-    read: (p) => conn.read(p),
-    write: (p) => conn.write(p),
-    close: () => conn.close(),
-    closeWrite: () => conn.closeWrite!(),
-    ...conn.localAddr && { localAddr: conn.localAddr },
-    ...conn.remoteAddr && { remoteAddr: conn.remoteAddr },
-  };
-}
 
 /** Both sides after their handshake. */
 export async function secure(
@@ -102,29 +76,6 @@ export function failureOf(result: PromiseSettledResult<SecureConn>): unknown {
   if (result.status === "rejected") return result.reason;
   result.value.conn.close();
   return undefined;
-}
-
-/** Reads to the end. */
-export async function readAll(conn: ConnLike, bufferSize = 65536): Promise<Uint8Array> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  const buffer = new Uint8Array(bufferSize);
-  for (let n; (n = await conn.read(buffer)) !== null;) chunks.push(buffer.slice(0, n));
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-/** Writes all of it. */
-export async function writeAll(conn: ConnLike, data: Uint8Array): Promise<void> {
-  for (let rest = data; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
-}
-
-/** Bytes that tell where they belong. */
-export function pattern(size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
-}
-
-/** Text as bytes. */
-export function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 async function nativeServer(options: TlsServerOptions, wrap: (conn: ConnLike) => ConnLike): Promise<Ends> {

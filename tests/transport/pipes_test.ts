@@ -5,9 +5,10 @@ import { StreamReaderProtocol } from "../../src/streams/stream_reader_protocol.t
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { StreamWriter } from "../../src/streams/stream_writer.ts";
 import type { BaseTransport, ReadTransport, Transport } from "../../src/transport/types.ts";
-import { hasProgram, reportsOf } from "../subprocess/kit.ts";
+import { bytes } from "../support/bytes.ts";
+import { hasProgram } from "../support/machine.ts";
+import { reportsOf } from "../support/reports.ts";
 
-const bytes = (text: string) => new TextEncoder().encode(text);
 const hasSh = await hasProgram("sh", "the tests of pipes to other processes");
 
 /** Notes what it is called with. */

@@ -13,7 +13,7 @@ export type { Connection, ConnectOptions, UnixConnectOptions } from "./src/servi
 export { createServer, createUnixServer } from "./src/serving/create_server.ts";
 export type { ListenOptions, ServeOptions, UnixListenOptions } from "./src/serving/create_server.ts";
 export { createDatagramEndpoint, type DatagramAddress, type DatagramEndpointOptions } from "./src/datagram/endpoint.ts";
-export { IncompleteReadError, LimitOverrunError } from "./src/common/errors.ts";
+export { ClosedError, IncompleteReadError, LimitOverrunError } from "./src/common/errors.ts";
 export { type ErrorContext, setExceptionHandler } from "./src/transport/exception_handler.ts";
 export { openConnection, openUnixConnection } from "./src/streams/open_connection.ts";
 export type { StreamConnection, StreamOptions } from "./src/streams/open_connection.ts";

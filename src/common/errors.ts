@@ -7,6 +7,7 @@
  * @module
  */
 import type { Bytes } from "./bytes.ts";
+import { describe } from "./describe.ts";
 
 /**
  * The stream ended before all bytes of a read were there.
@@ -90,6 +91,59 @@ export class LimitOverrunError extends Error {
 }
 
 /**
+ * The connection or server was closed by this side, so the call cannot be done.
+ *
+ * Thrown by `write`, `writelines`, `sendall`, `sendfile` and `startTls` after one's own `close()`, `abort()` or `writeEof()`, and
+ * by `server.port` once the server is closed. A connection that the peer ended has another error: see `Deno.errors`.
+ *
+ * @example Telling one's own close from a failure
+ * ```ts
+ * import { ClosedError, connPair, openConnection } from "@tideline/net";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const [conn, peer] = connPair();
+ * const { writer } = await openConnection({ conn });
+ * writer.writeEof();
+ * assertThrows(() => writer.write("too late"), ClosedError);
+ * await writer.close();
+ * peer.close();
+ * ```
+ */
+export class ClosedError extends Error {
+  /**
+   * Makes the error.
+   *
+   * @param message What could not be done, and why
+   * @param options As of `Error`: the `cause`
+   */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ClosedError";
+  }
+}
+
+/**
+ * Turns whatever users' code threw or rejected with into an error. Never throws.
+ *
+ * @param thrown What was thrown, of any type
+ * @param thrower What threw it, such as `dataReceived()`
+ * @returns The same error, if it is one; else one that has what was thrown as its cause
+ */
+export function asError(thrown: unknown, thrower: string): Error {
+  if (isError(thrown)) return thrown;
+  return new Error(`Cannot finish ${thrower}: it threw ${describe(thrown)}`, { cause: thrown });
+}
+
+/** Whether a value is an `Error` that can be read; a proxy may look like one and throw. */
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error && typeof value.message === "string" && typeof value.name === "string";
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Turns anything thrown by the platform into an error a user may see.
  *
  * @param thrown What was thrown
@@ -97,7 +151,7 @@ export class LimitOverrunError extends Error {
  * @returns The error: the same one where it may be seen as it is
  */
 export function toNetError(thrown: unknown, doing: string): Error {
-  if (!(thrown instanceof Error)) return new Error(`Cannot ${doing}: ${String(thrown)}`);
+  if (!isError(thrown)) return new Error(`Cannot ${doing}: ${describe(thrown)} was thrown`, { cause: thrown });
   if (thrown instanceof Deno.errors.Interrupted || thrown instanceof Deno.errors.BadResource) {
     return new Deno.errors.ConnectionAborted(
       `Cannot ${doing}: the connection was closed on this side`,

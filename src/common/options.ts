@@ -4,13 +4,26 @@
  * @module
  */
 
+import { ipVersion } from "./address.ts";
+import { describe, quote } from "./describe.ts";
+
 /** A check of one option: returns what is wrong with a value, as in "must be a boolean", or `null`. */
-export type Check = (value: unknown) => string | RangeProblem | null;
+export type Check = (value: unknown) => string | TypeProblem | RangeProblem | null;
+
+/** A value of the wrong type, where not the whole value is to be shown. */
+export interface TypeProblem {
+  /** What the value must be, as in "must have strings as values". */
+  readonly type: string;
+  /** What it is instead, described. */
+  readonly found: string;
+}
 
 /** A value of the right type that is out of range. */
 export interface RangeProblem {
   /** What the value must be. */
   readonly range: string;
+  /** What it is instead, described, where not the whole value is to be shown. */
+  readonly found?: string;
 }
 
 /**
@@ -25,13 +38,32 @@ export interface RangeProblem {
 export function checkOptions(doing: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
   checkIsObject(doing, options);
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(checks, name)) throw new TypeError(`Cannot ${doing}: there is no option "${name}"`);
+    if (!Object.hasOwn(checks, name)) {
+      throw new TypeError(`Cannot ${doing}: ${noOption(name, Object.keys(checks))}`);
+    }
     if (value === undefined) continue;
     const problem = checks[name]!(value);
     if (problem === null) continue;
-    if (typeof problem === "string") throw new TypeError(`Cannot ${doing}: ${name} ${problem}, not "${show(value)}"`);
-    throw new RangeError(`Cannot ${doing}: ${name} ${problem.range}, not "${show(value)}"`);
+    if (typeof problem === "string") {
+      throw new TypeError(`Cannot ${doing}: ${name} ${problem}, not ${describe(value)}`);
+    }
+    const found = problem.found ?? describe(value);
+    if ("type" in problem) throw new TypeError(`Cannot ${doing}: ${name} ${problem.type}, not ${found}`);
+    throw new RangeError(`Cannot ${doing}: ${name} ${problem.range}, not ${found}`);
   }
+}
+
+/**
+ * Says that there is no such option, and which one may have been meant.
+ *
+ * @param name The unknown name
+ * @param known The names of the known options
+ * @returns The second half of a message
+ */
+export function noOption(name: string, known: readonly string[]): string {
+  const alias = aliases.get(name);
+  const meant = alias !== undefined && known.includes(alias) ? alias : closest(name, known);
+  return `there is no option ${quote(name)}${meant === undefined ? "" : `; did you mean ${quote(meant)}?`}`;
 }
 
 /**
@@ -43,7 +75,7 @@ export function checkOptions(doing: string, options: unknown, checks: Readonly<R
  */
 export function checkIsObject(doing: string, options: unknown): asserts options is object {
   if (anObject(options) !== null) {
-    throw new TypeError(`Cannot ${doing}: the options must be an object, not "${show(options)}"`);
+    throw new TypeError(`Cannot ${doing}: the options must be an object, not ${describe(options)}`);
   }
 }
 
@@ -106,9 +138,13 @@ export const aDelay: Check = (value) => {
 export const anAddress: Check = (value) => {
   if (typeof value !== "object" || value === null) return "must be an object";
   const { hostname, port, ...rest } = value as { hostname?: unknown; port?: unknown };
-  for (const unknown in rest) return `must have no "${unknown}"`;
-  if (hostname !== undefined && !isIpAddress(hostname)) return "must have an IP address as hostname";
-  return port === undefined ? null : aPort(port) === null ? null : { range: "must have a port from 0 to 65535" };
+  for (const unknown in rest) return { type: "must have a hostname and a port only", found: quote(unknown) };
+  if (hostname !== undefined && (typeof hostname !== "string" || ipVersion(hostname) === null)) {
+    return { type: "must have an IP address as hostname", found: describe(hostname) };
+  }
+  return port === undefined || aPort(port) === null
+    ? null
+    : { range: "must have a port from 0 to 65535", found: describe(port) };
 };
 
 /** A path that fits into the address of a Unix socket. */
@@ -120,10 +156,44 @@ export const aUnixPath: Check = (value) => {
   return bytes <= most ? null : { range: `must be at most ${most} bytes long` };
 };
 
-function show(value: unknown): string {
-  return typeof value === "object" && value !== null ? Deno.inspect(value, { depth: 1 }) : String(value);
+/** Names that other libraries have for these options. */
+const aliases: ReadonlyMap<string, string> = new Map([
+  ["address", "hostname"],
+  ["alpn", "alpnProtocols"],
+  ["ca", "caCerts"],
+  ["host", "hostname"],
+  ["requestCert", "clientAuth"],
+  ["server_hostname", "serverName"],
+  ["sni", "serverName"],
+  ["SNICallback", "serverNames"],
+  ["ssl", "tls"],
+  ["ssl_handshake_timeout", "handshakeTimeout"],
+  ["ssl_shutdown_timeout", "shutdownTimeout"],
+]);
+
+/** The known name that is nearest, if it is so near that it may be what was meant. */
+function closest(name: string, known: readonly string[]): string | undefined {
+  // More than two slips are another word; in a short word, two are.
+  const most = name.length < 5 ? 1 : 2;
+  if (name.length > 64) return undefined;
+  const distances = known.map((one) => editDistance(name.toLowerCase(), one.toLowerCase()));
+  const least = Math.min(...distances);
+  return least <= most ? known[distances.indexOf(least)] : undefined;
 }
 
-function isIpAddress(value: unknown): boolean {
-  return typeof value === "string" && /^(\d+\.\d+\.\d+\.\d+|[\da-f.]*:[\da-f:.]*(%.+)?)$/i.test(value);
+/** How many letters must be inserted, removed or replaced, or neighbours exchanged, to make one word of the other. */
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let least = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1);
+      row.push(least);
+    }
+    [before, last] = [last, row];
+  }
+  return last[b.length]!;
 }

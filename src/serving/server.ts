@@ -14,7 +14,7 @@
 import type { ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { tuneConn } from "./dial.ts";
-import { toNetError } from "../common/errors.ts";
+import { ClosedError, toNetError } from "../common/errors.ts";
 import { callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { aDelay, aSignal, checkOptions } from "../common/options.ts";
 import { CancellableTimer } from "../common/timer.ts";
@@ -126,7 +126,7 @@ export class Server implements AsyncDisposable {
    * @throws {Error} If the server is closed
    */
   startServing(): Promise<void> {
-    if (this.#isClosed()) return Promise.reject(new Error("Cannot start serving: the server is closed"));
+    if (this.#isClosed()) return Promise.reject(new ClosedError("Cannot start serving: the server is closed"));
     if (this.#state === "bound") {
       this.#state = "serving";
       this.#loops.push(...this.#listeners.map((listener) => this.#acceptFrom(listener)));

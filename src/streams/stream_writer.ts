@@ -6,6 +6,7 @@
  * @module
  */
 import { abortable } from "../common/abort.ts";
+import { ClosedError } from "../common/errors.ts";
 import { sendFile, type SendFileOptions } from "./send_file.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
 import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
@@ -241,7 +242,7 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   #closedError(doing: string): Error {
-    return new Error(`Cannot ${doing}: the writer was closed`);
+    return new ClosedError(`Cannot ${doing}: the writer was closed`);
   }
 }
 

@@ -20,6 +20,7 @@ import type { Bytes } from "../common/bytes.ts";
 import { callExceptionHandler } from "../transport/exception_handler.ts";
 import { explained } from "../common/errors.ts";
 import { throwIfAborted } from "../common/abort.ts";
+import { describe, describeType, quote } from "../common/describe.ts";
 import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions } from "../common/options.ts";
 import { ReadPipeTransport, WritePipeTransport } from "../transport/pipes.ts";
 import { Protocol } from "../transport/protocols.ts";
@@ -31,11 +32,11 @@ export type Stdio = "piped" | "inherit" | "null";
 
 /** How to start a process. As `Deno.CommandOptions`. */
 export interface SubprocessOptions {
-  /** What it reads. */
+  /** How the child's stdin is connected; "piped" by default. */
   stdin?: Stdio;
-  /** What it writes. */
+  /** How the child's stdout is connected; "piped" by default. */
   stdout?: Stdio;
-  /** What it complains. */
+  /** How the child's stderr is connected; "piped" by default. */
   stderr?: Stdio;
   /** The directory to start it in; that of this process by default. */
   cwd?: string | URL;
@@ -122,7 +123,7 @@ function spawn(program: string | URL, options: Deno.CommandOptions): Deno.ChildP
   try {
     return new Deno.Command(program, options).spawn();
   } catch (error) {
-    throw explained(error, `start "${program}"`);
+    throw explained(error, `start ${quote(String(program))}`);
   }
 }
 
@@ -355,11 +356,15 @@ const aPath: Check = (value) =>
 const aListOfArguments: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === "string") ? null : "must be a list of strings";
 
+// Its values are often secrets, so that none is ever shown.
 const anEnvironment: Check = (value) => {
-  const isRecord = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isRecord && Object.values(value).every((one) => typeof one === "string")
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { type: "must be a record of strings", found: describeType(value) };
+  }
+  const wrong = Object.entries(value).find(([, one]) => typeof one !== "string");
+  return wrong === undefined
     ? null
-    : "must be a record of strings";
+    : { type: `must have a string as value of ${quote(wrong[0])}`, found: describeType(wrong[1]) };
 };
 
 const optionChecks: Record<string, Check> = {
@@ -377,7 +382,9 @@ function checkedProtocol<P extends SubprocessProtocolLike>(protocol: P): P {
   const methods = [pipeDataReceived, pipeConnectionLost, processExited];
   if (methods.every((method) => typeof method === "function")) return protocol;
   throw new TypeError(
-    `Cannot use a protocol: it must have pipeDataReceived(), pipeConnectionLost() and processExited(), as "${protocol}" has not`,
+    `Cannot use a protocol: it must have pipeDataReceived(), pipeConnectionLost() and processExited(), which ${
+      describe(protocol)
+    } has not`,
   );
 }
 

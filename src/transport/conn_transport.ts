@@ -20,7 +20,7 @@
  */
 import { type ConnLike, endWriting } from "../conn/conn.ts";
 import { prepended } from "../conn/prepended.ts";
-import { lostError } from "../common/errors.ts";
+import { ClosedError, lostError } from "../common/errors.ts";
 import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
 import { MAX_TIMER } from "../common/timer.ts";
@@ -107,7 +107,7 @@ export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, 
     shutdownTimeout: number,
   ): Promise<void> {
     if (this.#phase !== "open") throw new Error("Cannot upgrade the connection: it is closing, or being upgraded");
-    if (this.#writes.ending) throw new Error("Cannot upgrade the connection: writeEof() was called before");
+    if (this.#writes.ending) throw new ClosedError("Cannot upgrade the connection: writeEof() was called before");
     const upgrade = this.#upgrade = new Upgrade(this.#reads.reading);
     this.#phase = "upgrading";
     this.#reads.pause();
@@ -283,7 +283,7 @@ export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, 
     if (!(bytes instanceof Uint8Array)) {
       throw new TypeError(`Cannot ${doing}: data must be a Uint8Array or a string, not "${typeof data}"`);
     }
-    if (this.#writes.ending) throw new Error(`Cannot ${doing}: writeEof() was called before`);
+    if (this.#writes.ending) throw new ClosedError(`Cannot ${doing}: writeEof() was called before`);
     if (this.#phase === "upgrading") throw new Error(`Cannot ${doing}: the connection is being upgraded`);
     return bytes;
   }

@@ -37,15 +37,15 @@ const badConnect: Bad[] = [
   ["an unknown option", { port: 1, prot: 2 }, TypeError, 'there is no option "prot"'],
   ["an inherited name as an option", { port: 1, toString: 1 }, TypeError, 'there is no option "toString"'],
   ["a port of text", { port: "80" }, TypeError, 'port must be a number, not "80"'],
-  ["a port that is NaN", { port: NaN }, RangeError, 'from 0 to 65535, not "NaN"'],
-  ["a negative port", { port: -1 }, RangeError, 'from 0 to 65535, not "-1"'],
-  ["a port too large", { port: 65536 }, RangeError, 'from 0 to 65535, not "65536"'],
-  ["a port that nobody listens on", { port: 0 }, RangeError, 'from 1 to 65535, not "0"'],
-  ["a broken port", { port: 80.5 }, RangeError, 'from 0 to 65535, not "80.5"'],
+  ["a port that is NaN", { port: NaN }, RangeError, "from 0 to 65535, not NaN"],
+  ["a negative port", { port: -1 }, RangeError, "from 0 to 65535, not -1"],
+  ["a port too large", { port: 65536 }, RangeError, "from 0 to 65535, not 65536"],
+  ["a port that nobody listens on", { port: 0 }, RangeError, "from 1 to 65535, not 0"],
+  ["a broken port", { port: 80.5 }, RangeError, "from 0 to 65535, not 80.5"],
   ["an empty hostname", { port: 1, hostname: "" }, TypeError, "hostname must be a non-empty string"],
   ["a hostname of another type", { port: 1, hostname: 127 }, TypeError, "hostname must be a non-empty string"],
   ["several hostnames", { port: 1, hostname: ["a", "b"] }, TypeError, "hostname must be a non-empty string"],
-  ["another family", { port: 1, family: 5 }, TypeError, 'family must be 4 or 6, not "5"'],
+  ["another family", { port: 1, family: 5 }, TypeError, "family must be 4 or 6, not 5"],
   ["a family of text", { port: 1, family: "6" }, TypeError, "family must be 4 or 6"],
   ["noDelay of another type", { port: 1, noDelay: 1 }, TypeError, "noDelay must be a boolean"],
   ["keepAlive of another type", { port: 1, keepAlive: "yes" }, TypeError, "keepAlive must be a boolean"],
@@ -77,10 +77,10 @@ const badConnect: Bad[] = [
 ];
 
 const badStreams: Bad[] = [
-  ["a limit of 0", { port: 1, limit: 0 }, RangeError, 'limit must be a whole number above 0 bytes, not "0"'],
+  ["a limit of 0", { port: 1, limit: 0 }, RangeError, "limit must be a whole number above 0 bytes, not 0"],
   ["a negative limit", { port: 1, limit: -1 }, RangeError, "limit must be a whole number above 0"],
   ["a limit that is NaN", { port: 1, limit: NaN }, RangeError, "limit must be a whole number above 0"],
-  ["a broken limit", { port: 1, limit: 1.5 }, RangeError, 'limit must be a whole number above 0 bytes, not "1.5"'],
+  ["a broken limit", { port: 1, limit: 1.5 }, RangeError, "limit must be a whole number above 0 bytes, not 1.5"],
   ["a limit of text", { port: 1, limit: "1" }, TypeError, "limit must be a number"],
   ["readAhead of another type", { port: 1, readAhead: "yes" }, TypeError, "readAhead must be a boolean"],
 ];
@@ -282,7 +282,7 @@ Deno.test("options with what cannot be shown are refused with a clear error all 
   const error = await assertRejects(() => createConnection(factory, { conn: circular } as never), TypeError);
   assertInstanceOf(error, TypeError);
   assertStringIncludes(error.message, "conn must have read()");
-  await assertRejects(() => createConnection(factory, { port: Symbol("p") } as never), TypeError, "Symbol(p)");
+  await assertRejects(() => createConnection(factory, { port: Symbol("p") } as never), TypeError, "not a symbol");
   await assertRejects(() => createConnection(factory, { port: 1n } as never), TypeError, "port must be a number");
 });
 

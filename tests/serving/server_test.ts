@@ -222,7 +222,7 @@ Deno.test("shutdown({ grace: 0 }) ends everything at once [V5]", async () => {
 
 Deno.test("shutdown() refuses a grace that is none [V5]", async () => {
   await using server = await createServer(() => new Protocol(), { port: 0, hostname: "127.0.0.1" });
-  await assertRejects(() => server.shutdown({ grace: -1 }), RangeError, 'grace must be at least 0 ms, not "-1"');
+  await assertRejects(() => server.shutdown({ grace: -1 }), RangeError, "grace must be at least 0 ms, not -1");
   await assertRejects(() => server.shutdown({ grace: NaN }), RangeError, "NaN");
   await assertRejects(() => server.shutdown({ grace: "1" as never }), TypeError, "grace must be a number");
   await assertRejects(() => server.shutdown({ graze: 1 } as never), TypeError, 'there is no option "graze"');

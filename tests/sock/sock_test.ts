@@ -206,7 +206,7 @@ Deno.test("sockConnect() refuses options it does not know or cannot use [V2]", a
   await refused({ transport: "udp", port: 1 }, TypeError, 'transport must be "tcp" or "unix", not "udp"');
   await refused({ port: 1, path: "/x" }, TypeError, 'there is no option "path"');
   await refused({ transport: "unix", path: "/x", port: 1 }, TypeError, 'there is no option "port"');
-  await refused({ port: 70000 }, RangeError, 'not "70000"');
+  await refused({ port: 70000 }, RangeError, "not 70000");
   await refused({ port: "80" }, TypeError, 'not "80"');
 });
 

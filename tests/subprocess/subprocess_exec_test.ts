@@ -106,22 +106,25 @@ test("subprocessExec() refuses wrong arguments and options, before it does anyth
   let made = 0;
   const factory = () => (made++, new Recorder());
   const wrong: [unknown[], string][] = [
-    [[undefined, "sh", []], 'Cannot start a process: protocolFactory must be a function, not "null"'],
-    [[factory, undefined, []], 'Cannot start a process: program must be a non-empty string or a URL, not "null"'],
+    [[undefined, "sh", []], "Cannot start a process: protocolFactory must be a function, not null"],
+    [[factory, undefined, []], "Cannot start a process: program must be a non-empty string or a URL, not null"],
     [[factory, "", []], 'Cannot start a process: program must be a non-empty string or a URL, not ""'],
     [[factory, ["sh"], []], "Cannot start a process: program must be a non-empty string or a URL, not"],
-    [[factory, "sh"], 'Cannot start a process: args must be a list of strings, not "null"'],
+    [[factory, "sh"], "Cannot start a process: args must be a list of strings, not null"],
     [[factory, "sh", "-c"], 'Cannot start a process: args must be a list of strings, not "-c"'],
     [[factory, "sh", ["-c", 1]], "Cannot start a process: args must be a list of strings, not"],
-    [[factory, "sh", [], null], 'options must be an object, not "null"'],
+    [[factory, "sh", [], null], "options must be an object, not null"],
     [[factory, "sh", [], { shell: true }], 'Cannot start a process: there is no option "shell"'],
     [[factory, "sh", [], { stdin: "pipe" }], 'Cannot start a process: stdin must be "piped", "inherit" or "null"'],
     [[factory, "sh", [], { stdout: 1 }], 'Cannot start a process: stdout must be "piped", "inherit" or "null"'],
     [[factory, "sh", [], { stderr: true }], 'Cannot start a process: stderr must be "piped", "inherit" or "null"'],
     [[factory, "sh", [], { cwd: "" }], 'Cannot start a process: cwd must be a non-empty string or a URL, not ""'],
-    [[factory, "sh", [], { env: ["A=1"] }], "Cannot start a process: env must be a record of strings"],
-    [[factory, "sh", [], { env: { A: 1 } }], "Cannot start a process: env must be a record of strings"],
-    [[factory, "sh", [], { clearEnv: 1 }], 'Cannot start a process: clearEnv must be a boolean, not "1"'],
+    [[factory, "sh", [], { env: ["A=1"] }], "Cannot start a process: env must be a record of strings, not an array"],
+    [
+      [factory, "sh", [], { env: { A: 1 } }],
+      'Cannot start a process: env must have a string as value of "A", not a number',
+    ],
+    [[factory, "sh", [], { clearEnv: 1 }], "Cannot start a process: clearEnv must be a boolean, not 1"],
     [[factory, "sh", [], { signal: "SIGTERM" }], "Cannot start a process: signal must be an AbortSignal"],
   ];
   for (const [args, message] of wrong) {

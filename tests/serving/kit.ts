@@ -115,11 +115,6 @@ export function pathOf(server: Server): string {
   return (server.addrs[0] as Deno.UnixAddr).path;
 }
 
-const directories: string[] = [];
-globalThis.addEventListener("unload", () => {
-  for (const directory of directories) Deno.removeSync(directory, { recursive: true });
-});
-
 /** Certificates and keys as files, for other programs. */
 export async function certificateFiles(): Promise<{ cert: string; key: string; ca: string }> {
   const directory = tempDir();

@@ -26,7 +26,9 @@ export {
   Protocol,
   SubprocessProtocol,
 } from "./src/transport/protocols.ts";
-export type { Separator } from "./src/streams/separators.ts";
+export type { ByteQueue } from "./src/framing/byte_queue.ts";
+export type { Decoder } from "./src/framing/codec.ts";
+export type { Separator } from "./src/framing/separators.ts";
 export type { SendFileOptions } from "./src/streams/send_file.ts";
 export { Server } from "./src/serving/server.ts";
 export { startServer, startUnixServer } from "./src/streams/start_server.ts";

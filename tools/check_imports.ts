@@ -18,6 +18,7 @@ export const FLOORS: string[][] = [
   ["src/common/"],
   ["src/memory/"],
   ["src/conn/"],
+  ["src/framing/"],
   ["src/transport/"],
   ["src/tls/", "src/datagram/"],
   ["src/serving/"],

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import type { ByteBuffer } from "./byte_buffer.ts";
+import type { ByteQueue } from "./byte_queue.ts";
+import { type Pattern, patternOf } from "./pattern.ts";
 
 /** What to look for: a string stands for its UTF-8 bytes. */
 export type Separator = string | Uint8Array;
@@ -87,11 +88,11 @@ export class Search {
    * @param to The position to end before
    * @returns The first match, or `null` if none ends before `to`
    */
-  next(buffer: ByteBuffer, to: number): Match | null {
+  next(buffer: ByteQueue, to: number): Match | null {
     return this.#patterns.length === 1 ? this.#nextOfOne(buffer, to) : this.#nextOfSeveral(buffer, to);
   }
 
-  #nextOfOne(buffer: ByteBuffer, to: number): Match | null {
+  #nextOfOne(buffer: ByteQueue, to: number): Match | null {
     const pattern = this.#patterns[0]!;
     const length = pattern.bytes.length;
     let matched = this.#matched[0]!;
@@ -115,7 +116,7 @@ export class Search {
     return null;
   }
 
-  #nextOfSeveral(buffer: ByteBuffer, to: number): Match | null {
+  #nextOfSeveral(buffer: ByteQueue, to: number): Match | null {
     const patterns = this.#patterns;
     const matched = this.#matched;
     for (let i = this.#position; i < to; i++) {
@@ -132,58 +133,4 @@ export class Search {
     this.#position = Math.max(to, this.#position);
     return null;
   }
-}
-
-/** One separator as an automaton. Its state is how many of its bytes are matched. */
-class Pattern {
-  readonly bytes: Uint8Array;
-  /** For each number of matched bytes: how many stay matched if the next byte does not fit. */
-  readonly #fallback: Int32Array;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.#fallback = new Int32Array(bytes.length);
-    for (let i = 1, matched = 0; i < bytes.length; i++) {
-      this.#fallback[i] = matched;
-      matched = this.step(matched, bytes[i]!);
-    }
-  }
-
-  /** The state after one more byte. */
-  step(matched: number, byte: number): number {
-    while (this.bytes[matched] !== byte) {
-      if (matched === 0) return 0;
-      matched = this.#fallback[matched]!;
-    }
-    return matched + 1;
-  }
-}
-
-const encoder = new TextEncoder();
-
-// The usual separators are strings, the same ones again and again; an automaton costs 0.5 µs.
-const knownPatterns = new Map<string, Pattern>();
-const MOST_KNOWN = 64;
-
-function patternOf(separator: Separator): Pattern {
-  if (typeof separator !== "string") return new Pattern(bytesOf(separator));
-  let pattern = knownPatterns.get(separator);
-  if (pattern === undefined) {
-    pattern = new Pattern(bytesOf(separator));
-    if (knownPatterns.size >= MOST_KNOWN) knownPatterns.clear();
-    knownPatterns.set(separator, pattern);
-  }
-  return pattern;
-}
-
-function bytesOf(separator: Separator): Uint8Array {
-  const bytes = typeof separator === "string" ? encoder.encode(separator) : separator;
-  if (!(bytes instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot look for a separator: it must be a string or a Uint8Array, not "${typeof separator}"`,
-    );
-  }
-  if (bytes.length === 0) throw new TypeError("Cannot look for a separator: it is empty");
-  // A copy: the caller may change the array while a read waits.
-  return typeof separator === "string" ? bytes : new Uint8Array(bytes);
 }

@@ -15,7 +15,7 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import { ByteBuffer } from "./byte_buffer.ts";
+import { ByteQueue } from "../framing/byte_queue.ts";
 import type { ReadTransport } from "../transport/types.ts";
 
 /** How a queue governs its transport; see the head of this file. */
@@ -35,7 +35,7 @@ type Outcome = "result" | "error";
 /** Bytes that were fed, the read that waits, and how the stream stands. */
 export class ReadQueue {
   /** What was fed and not yet read. An attempt that succeeds takes by {@linkcode take} or {@linkcode drop} only. */
-  readonly buffer = new ByteBuffer();
+  readonly buffer = new ByteQueue();
   /** What the stream ended with, if it was an error. */
   exception: Error | null = null;
   /** Whether the end of the stream was fed. */

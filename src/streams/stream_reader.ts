@@ -8,7 +8,7 @@
 import type { Bytes } from "../common/bytes.ts";
 import { IncompleteReadError, LimitOverrunError } from "../common/errors.ts";
 import { ReadQueue } from "./read_queue.ts";
-import { type Match, Search, type Separator, Separators } from "./separators.ts";
+import { type Match, Search, type Separator, Separators } from "../framing/separators.ts";
 import type { ReadTransport } from "../transport/types.ts";
 
 /** The default limit of a reader, in bytes. */
@@ -178,7 +178,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    *
    * @param n How many bytes to wait for; at most twice the limit
    * @param options
-   * @returns A copy of `n` bytes, or of what there is at the end of the stream
+   * @returns A view of `n` bytes, or of what there is at the end of the stream
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative, not an integer, or more than twice the limit
    * @throws {Deno.errors.Busy} If it must wait while another read waits

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { ByteBuffer } from "../../src/streams/byte_buffer.ts";
-import { Search, Separators } from "../../src/streams/separators.ts";
+import { ByteQueue } from "../../src/framing/byte_queue.ts";
+import { Search, Separators } from "../../src/framing/separators.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import { bytes, naiveBegun, naiveSearch } from "./kit.ts";
+import { bytes, naiveBegun, naiveSearch } from "../streams/kit.ts";
 
 /** Every string over an alphabet with a length in a range. */
 function words(alphabet: string, shortest: number, longest: number): string[] {
@@ -25,7 +25,7 @@ function* pairs<T>(list: T[]): Generator<[T, T]> {
 /** Searches in one go, stopping at each split, and byte by byte: always what the oracle finds. */
 function check(search: Search, data: string, patterns: Uint8Array[]): void {
   const content = bytes(data);
-  const buffer = new ByteBuffer();
+  const buffer = new ByteQueue();
   buffer.append(content);
   const found = naiveSearch(content, patterns, Infinity);
   const end = found !== null && "end" in found ? found.end : -1;
@@ -131,7 +131,7 @@ Deno.test("Search finds a separator far behind, over other occurrences of its fi
     }
   }
   function check1(data: string, separator: string, end: number): void {
-    const buffer = new ByteBuffer();
+    const buffer = new ByteQueue();
     buffer.append(bytes(data));
     const start = end - separator.length;
     assertEquals(new Search(new Separators(separator)).next(buffer, data.length), { start, end });
@@ -146,7 +146,7 @@ Deno.test("Search goes on after bytes were dropped from the front", () => {
     const content = bytes(data);
     const found = naiveSearch(content, patterns, Infinity);
     const search = new Search(new Separators(patterns));
-    const buffer = new ByteBuffer();
+    const buffer = new ByteQueue();
     let dropped = 0;
     let end = -1;
     for (const byte of content) {
@@ -169,7 +169,7 @@ Deno.test("Search goes on after bytes were dropped from the front", () => {
 Deno.test("Separators takes strings as UTF-8, any list, and knows the longest", () => {
   assertEquals(new Separators("é").longest, 2);
   assertEquals(new Separators(["a", "longer", bytes("to")]).longest, 6);
-  const buffer = new ByteBuffer();
+  const buffer = new ByteQueue();
   buffer.append(bytes("café!"));
   assertEquals(new Search(new Separators("é")).next(buffer, 6), { start: 3, end: 5 });
 });
@@ -178,7 +178,7 @@ Deno.test("Separators copies arrays: they may change afterwards", () => {
   for (const array of [bytes("ab"), Buffer.from("ab")]) {
     const separators = new Separators([array]);
     array.fill(0);
-    const buffer = new ByteBuffer();
+    const buffer = new ByteQueue();
     buffer.append(bytes("xab"));
     assertEquals(new Search(separators).next(buffer, 3), { start: 1, end: 3 });
   }

@@ -3,7 +3,7 @@
  * wide margins: what is quadratic grows 16-fold in 16-fold the work, per byte.
  */
 import { assert } from "@std/assert";
-import { ByteBuffer } from "../../src/streams/byte_buffer.ts";
+import { ByteQueue } from "../../src/framing/byte_queue.ts";
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { bytes } from "./kit.ts";
 
@@ -131,10 +131,10 @@ Deno.test("StreamReader.readline() costs the same per line, however many are buf
   });
 });
 
-Deno.test("ByteBuffer costs the same per byte, however much lies in it while bytes come and go", () => {
+Deno.test("ByteQueue costs the same per byte, however much lies in it while bytes come and go", () => {
   const piece = new Uint8Array(100);
   return staysFlat(16 * KiB, (size) => {
-    const buffer = new ByteBuffer();
+    const buffer = new ByteQueue();
     for (let i = 0; i < size / 100; i++) buffer.append(piece);
     for (let i = 0; i < size / 100; i++) {
       buffer.append(piece);

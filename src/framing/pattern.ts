@@ -1,0 +1,94 @@
+/**
+ * A sequence of bytes to search for, as the automaton of Knuth, Morris and Pratt: one step per byte, whatever the bytes.
+ *
+ * @module
+ */
+
+/** A sequence of bytes as an automaton. Its state is the number of bytes matched. */
+export class Pattern {
+  /** The sequence. */
+  readonly bytes: Uint8Array;
+  /** For each number of matched bytes: how many stay matched if the next byte does not fit. */
+  readonly #fallback: Int32Array;
+
+  /**
+   * @param bytes The sequence, not empty, never changed again
+   */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#fallback = new Int32Array(bytes.length);
+    for (let i = 1, matched = 0; i < bytes.length; i++) {
+      this.#fallback[i] = matched;
+      matched = this.step(matched, bytes[i]!);
+    }
+  }
+
+  /**
+   * The state after one more byte.
+   *
+   * @param matched The state, below the length of the sequence
+   * @param byte The byte
+   * @returns The new state; the length of the sequence for a match
+   */
+  step(matched: number, byte: number): number {
+    while (this.bytes[matched] !== byte) {
+      if (matched === 0) return 0;
+      matched = this.#fallback[matched]!;
+    }
+    return matched + 1;
+  }
+}
+
+const encoder = new TextEncoder();
+
+// Programs look for the same few separators again and again. An automaton costs 0.5 µs to build.
+const patternsOfStrings = new Map<string, Pattern>();
+const MOST_STRINGS = 64;
+const patternsOfArrays = new WeakMap<Uint8Array, Pattern>();
+
+/**
+ * The pattern of a separator. It is built once per string and per array, and again if an array's bytes have changed.
+ *
+ * @param separator The separator; a string stands for its UTF-8 bytes
+ * @returns The pattern
+ * @throws {TypeError} If it is of another type, or empty
+ */
+export function patternOf(separator: string | Uint8Array): Pattern {
+  if (typeof separator === "string") {
+    return patternsOfStrings.get(separator) ?? rememberString(separator);
+  }
+  if (!(separator instanceof Uint8Array)) {
+    throw new TypeError(
+      `Cannot look for a separator: it must be a string or a Uint8Array, not "${typeof separator}"`,
+    );
+  }
+  const known = patternsOfArrays.get(separator);
+  return known !== undefined && equal(known.bytes, separator) ? known : rememberArray(separator);
+}
+
+function rememberString(separator: string): Pattern {
+  const pattern = new Pattern(notEmpty(encoder.encode(separator)));
+  if (patternsOfStrings.size >= MOST_STRINGS) patternsOfStrings.clear();
+  patternsOfStrings.set(separator, pattern);
+  return pattern;
+}
+
+function rememberArray(separator: Uint8Array): Pattern {
+  // A copy: the caller may change the array later.
+  const pattern = new Pattern(new Uint8Array(notEmpty(separator)));
+  patternsOfArrays.set(separator, pattern);
+  return pattern;
+}
+
+function notEmpty(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0) throw new TypeError("Cannot look for a separator: it is empty");
+  return bytes;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i]) return false;
+  }
+  return true;
+}

@@ -32,6 +32,7 @@ import {
 import { tlsConnectConn, type TlsServerOptions } from "../src/tls/choose.ts";
 import { kinds as adapters } from "./conn/conn_kinds.ts";
 import { ways } from "./tls/kit.ts";
+import { skip } from "./support/machine.ts";
 
 type MakeConns = () => Promise<[ConnLike, ConnLike]>;
 
@@ -244,7 +245,7 @@ Deno.test("the connections upgraded by startTls() speak TLS, by Deno or by node:
 function register(name: string, cases: ConformanceCase[]): void {
   for (const one of cases) {
     // A kind that has a capability needs no excuse for skipping what is about lacking it.
-    if (one.notApplicable?.includes("lack")) console.warn(`${name} ${one.name}: skipped: ${one.notApplicable}`);
+    if (one.notApplicable?.includes("lack")) skip(`${name} ${one.name}`, one.notApplicable);
     Deno.test({ ...one, name: `${name} ${one.name}` });
   }
 }
@@ -294,7 +295,7 @@ function pipes(): { a: ConnLike; b: ConnLike; close: () => Promise<void> } {
 }
 
 if (Deno.build.os === "windows") {
-  console.warn("Skipping the conformance of pipes: there is no cat");
+  skip("the conformance of pipes", "there is no cat");
 } else {
   // Whether the reader has gone, a pipe tells only the process in between.
   register(

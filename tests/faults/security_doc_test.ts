@@ -33,6 +33,7 @@ import {
 import { disguise } from "../tls/kit.ts";
 import { startOpensslServer } from "../tls/openssl_server.ts";
 import { MemoryWatch, MiB } from "./kit.ts";
+import { skip } from "../support/machine.ts";
 
 const doc = new URL("../../docs/SECURITY.md", import.meta.url);
 const page = await Deno.readTextFile(doc);
@@ -283,7 +284,7 @@ async function isSpoken(version: string): Promise<boolean> {
   } catch {
     // It does not know the option.
   }
-  console.warn(`%cSkipping the tests of ${version}: this openssl does not speak it`, "color: red");
+  skip(`the tests of ${version}`, "this openssl does not speak it");
   return false;
 }
 

@@ -32,6 +32,7 @@ import {
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { EchoProtocol, hasIpv6, kinds, openDescriptors, plainKinds, portOf, socketPath, text, until } from "./kit.ts";
+import { skip } from "../support/machine.ts";
 
 const TCP = { hostname: "127.0.0.1", port: 0 };
 
@@ -206,7 +207,7 @@ Deno.test("test_streams: test_unhandled_exceptions of a handler are reported onc
 // test_events.py
 
 Deno.test("test_events: test_create_server_dual_stack, one name with both families by a list of hosts", async () => {
-  if (!hasIpv6) return console.warn("%cSkipping test_create_server_dual_stack: no IPv6", "color: red");
+  if (!hasIpv6) return skip("test_create_server_dual_stack", "this machine has no ::1");
   await using first = await createServer(() => new EchoProtocol(), TCP);
   const port = portOf(first);
   await using second = await createServer(() => new EchoProtocol(), { hostname: "::1", port });

@@ -21,6 +21,7 @@ import {
   startUnixServer,
 } from "../../mod.ts";
 import { certificate, openDescriptors, socketPath, tempDir } from "./kit.ts";
+import { skip } from "../support/machine.ts";
 
 type Bad = [what: string, options: unknown, Class: new (message: string) => Error, message: string];
 
@@ -246,7 +247,7 @@ Deno.test("noDelay on a Unix listener, and tls on a TLS listener, cannot be hono
 });
 
 Deno.test("reusePort without the flag it needs is an error, and does not end the process [V2]", async () => {
-  if ("listenDatagram" in Deno) return console.warn("%cSkipping: this process has --unstable-net", "color: red");
+  if ("listenDatagram" in Deno) return skip("the refusal of reusePort", "this process has --unstable-net");
   await assertRejects(
     () => createServer(factory, { port: 0, reusePort: true }),
     Deno.errors.NotSupported,

@@ -2,6 +2,7 @@ import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, asse
 import type { SubprocessProtocol } from "../../src/transport/protocols.ts";
 import { subprocessExec, type SubprocessOptions } from "../../src/subprocess/subprocess_exec.ts";
 import { hasProgram, Recorder, reportsOf } from "./kit.ts";
+import { skip } from "../support/machine.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes");
 const noPython = !await hasProgram("python3", "a test of processes that nobody waits for");
@@ -157,7 +158,7 @@ Deno.test({
   // Deno never lets go of a process that such a signal ended.
   sanitizeResources: false,
   async fn() {
-    if (Deno.build.os !== "linux") return console.warn("skipped: real-time signals, as only Linux is known to have 34");
+    if (Deno.build.os !== "linux") return skip("real-time signals", "only Linux is known to have 34");
     const protocol = await shell("kill -34 $$");
     await protocol.lost.promise;
     assertEquals(protocol.calls.filter((call) => call.startsWith("exited")), ["exited -34"]);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
+import { skip } from "../support/machine.ts";
 
 const hostnames = ["localhost", "*.example.org", "127.0.0.1", "::1", "2001:db8::10:0:1"];
 
@@ -88,7 +89,7 @@ Deno.test("selfSignedCertificate() makes what OpenSSL calls valid, strictly", as
     assertStringIncludes(await openssl("x509", "-in", "ca.pem", "-noout", "-text"), "CA:TRUE");
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.warn("SKIPPED: there is no openssl here to verify certificates");
+    skip("the verification of certificates", "there is no openssl here");
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -3,6 +3,7 @@
  * skipped, and say so.
  */
 import type { TlsIdentity } from "../../src/tls/choose.ts";
+import { skip } from "../support/machine.ts";
 
 /** The certificates that the tests use. All but `selfSigned` and `stranger` are by the authority `ca`. */
 export interface Certs {
@@ -47,7 +48,7 @@ async function make(): Promise<Certs | null> {
   try {
     await openssl(dir, ["version"]);
   } catch {
-    console.warn("%cSkipping the tests of TLS: there is no openssl program to make certificates", "color: red");
+    skip("the tests of TLS", "there is no openssl here to make certificates");
     await Deno.remove(dir, { recursive: true });
     return null;
   }

@@ -2,7 +2,7 @@
 // here once, in a tree of its own.
 
 import { assertEquals } from "@std/assert";
-import { checkImports } from "../tools/check_imports.ts";
+import { checkImports } from "../../tools/check_imports.ts";
 
 const FLOORS = [["src/ground.ts"], ["src/upper.ts", "src/rooms/"], ["mod.ts", "src/testing/"]];
 

@@ -1,6 +1,6 @@
 /**
  * A line protocol over stdin and stdout, as language servers and shells speak one: each line is a command, each answer a
- * line.
+ * line. It ends by itself when stdin does.
  *
  *     deno run examples/line_protocol_stdio.ts
  *

@@ -3,8 +3,8 @@
  *
  *     deno run --allow-run=sort,uniq --allow-read examples/sort_pipeline.ts [file]
  *
- * The text is the file's, or one of its own. Everything flows while it comes, and a stage that is slow slows down those
- * before it, back to the reading of the file.
+ * The text is that of the file, or one that is built in. It ends by itself. All stages run at the same time, and a slow
+ * stage slows down those before it, back to the reading of the file.
  */
 import {
   connectReadPipe,

@@ -1,6 +1,6 @@
 /**
  * Waits for data on an open connection, once with streams and once with a protocol: whatever has read(), write() and
- * close() will do, here one end of a pair in memory.
+ * close() will do, here one end of a pair in memory. It ends by itself.
  *
  *     deno run examples/wait_for_data.ts
  */

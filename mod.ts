@@ -1,5 +1,55 @@
 /**
- * asyncio's network stack for Deno: transports and protocols below, streams above, over any connection.
+ * TCP, TLS, Unix sockets and UDP for Deno, for protocols that are not HTTP: asyncio's transports, protocols, streams and
+ * servers, over `Deno.Conn` and every connection of its shape.
+ *
+ * Three layers, each built on the one below: single calls on a socket (`@tideline/net/sock`), callbacks
+ * ({@linkcode createConnection}, {@linkcode createServer}), and streams ({@linkcode openConnection},
+ * {@linkcode startServer}). Sizes are in bytes, times in milliseconds.
+ *
+ * @example A server and a client with streams
+ * ```ts
+ * import { openConnection, startServer } from "@tideline/net";
+ *
+ * await using server = await startServer(async (reader, writer) => {
+ *   for await (const line of reader.lines()) {
+ *     writer.write(`You said: ${line}\n`);
+ *     await writer.drain(); // Back pressure: waits while the client is slow.
+ *   }
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using connection = await openConnection({ port: (server.addrs[0] as Deno.NetAddr).port });
+ * connection.writer.write("hello\n");
+ * console.log(new TextDecoder().decode(await connection.reader.readline()));
+ * ```
+ *
+ * @example A server with a protocol: callbacks, and the highest speed
+ * ```ts
+ * import { createServer, Protocol, type Transport } from "@tideline/net";
+ *
+ * class Echo extends Protocol {
+ *   #transport!: Transport;
+ *   override connectionMade(transport: Transport) {
+ *     this.#transport = transport;
+ *   }
+ *   override dataReceived(data: Uint8Array) {
+ *     this.#transport.write(data);
+ *   }
+ * }
+ * await using server = await createServer(() => new Echo(), { hostname: "127.0.0.1", port: 0 });
+ * console.log(server.addrs);
+ * ```
+ *
+ * @example A test without a network: two ends of a connection in memory
+ * ```ts
+ * import { connPair, openConnection } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [a, b] = connPair();
+ * await using near = await openConnection({ conn: a });
+ * await using far = await openConnection({ conn: b });
+ * near.writer.write("0123456789");
+ * assertEquals(await far.reader.readexactly(4), new TextEncoder().encode("0123"));
+ * ```
  *
  * @module
  */

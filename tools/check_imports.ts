@@ -38,13 +38,17 @@ export async function checkImports(root: URL, floors: readonly (readonly string[
   const files = await publishedFiles(root);
   const known = new Set(files);
   const problems = floors.flat().filter((entry) => !files.some((file) => covers(entry, file)))
-    .map((entry) => `${entry}: stands in FLOORS, but there is no such file: take it out there and in the README`);
+    .map((entry) =>
+      `${entry}: stands in FLOORS, but there is no such file: take it out there and in docs/ARCHITECTURE.md`
+    );
   const graph = new Map<string, string[]>();
 
   for (const file of files) {
     const floor = floorOf(file, floors);
     if (floor === -1) {
-      problems.push(`${file}: stands on no floor: add it to FLOORS in tools/check_imports.ts and to the README`);
+      problems.push(
+        `${file}: stands on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md`,
+      );
     }
     const targets: string[] = [];
     graph.set(file, targets);

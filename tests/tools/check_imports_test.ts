@@ -72,10 +72,10 @@ Deno.test("checkImports() finds a file that imports itself", async () => {
 
 Deno.test("checkImports() finds a file on no floor and a floor's file that is not there", async () => {
   assertEquals(await problemsOf({ "src/shed.ts": "" }), [
-    "src/shed.ts: stands on no floor: add it to FLOORS in tools/check_imports.ts and to the README",
+    "src/shed.ts: stands on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md",
   ]);
   assertEquals(await problemsOf({ "src/rooms/room.ts": null, "src/upper.ts": "" }), [
-    "src/rooms/: stands in FLOORS, but there is no such file: take it out there and in the README",
+    "src/rooms/: stands in FLOORS, but there is no such file: take it out there and in docs/ARCHITECTURE.md",
   ]);
 });
 

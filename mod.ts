@@ -59,7 +59,15 @@ export { connFromStreams, type StreamsPair } from "./src/conn/conn_from_streams.
 export { connPair, type ConnPairOptions } from "./src/conn/conn_pair.ts";
 export type { ConnLike } from "./src/conn/conn.ts";
 export { createConnection, createUnixConnection } from "./src/serving/create_connection.ts";
-export type { Connection, ConnectOptions, UnixConnectOptions } from "./src/serving/create_connection.ts";
+export type {
+  ConnConnectOptions,
+  ConnectCommonOptions,
+  Connection,
+  ConnectOptions,
+  TcpConnectOptions,
+  UnixConnectOptions,
+} from "./src/serving/create_connection.ts";
+export type { LocalAddress } from "./src/serving/dial.ts";
 export { createServer, createUnixServer } from "./src/serving/create_server.ts";
 export type { ListenOptions, ServeOptions, UnixListenOptions } from "./src/serving/create_server.ts";
 export { createDatagramEndpoint, type DatagramAddress, type DatagramEndpointOptions } from "./src/datagram/endpoint.ts";

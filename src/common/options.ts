@@ -147,12 +147,16 @@ export const anAddress: Check = (value) => {
     : { range: "must have a port from 0 to 65535", found: describe(port) };
 };
 
-/** A path that fits into the address of a Unix socket. */
+/** A path of a Unix socket, or a name in the abstract namespace after a NUL, of a length that fits into an address. */
 export const aUnixPath: Check = (value) => {
   if (typeof value !== "string" || value === "") return "must be a non-empty string";
-  if (value.includes("\0")) return "must not contain NUL";
+  const isAbstract = value.startsWith("\0");
+  if (value === "\0") return "must have a name after the NUL";
+  if (!isAbstract && value.includes("\0")) return "must not contain NUL after its start";
+  if (!isAbstract && value.endsWith("/")) return 'must not end in "/"';
   const bytes = new TextEncoder().encode(value).length;
-  const most = Deno.build.os === "linux" ? 107 : 103;
+  // A path has a NUL at its end.
+  const most = (Deno.build.os === "linux" ? 107 : 103) + (isAbstract ? 1 : 0);
   return bytes <= most ? null : { range: `must be at most ${most} bytes long` };
 };
 

@@ -5,7 +5,8 @@
  */
 import type { ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
-import { dial, dialUnix, tuneConn } from "./dial.ts";
+import { describe } from "../common/describe.ts";
+import { dial, dialUnix, type LocalAddress, tuneConn } from "./dial.ts";
 import { throwIfAborted } from "../common/abort.ts";
 import {
   aBoolean,
@@ -28,39 +29,82 @@ import {
 } from "../tls/choose.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
-/** How to open a connection. Either `hostname` and `port`, or `conn`. Times in milliseconds. */
-export interface ConnectOptions {
-  /** The host name or address; "127.0.0.1" by default. */
-  hostname?: string;
-  /** The port. */
-  port?: number;
-  /** A connection that is open already, instead of `hostname` and `port`. It may speak TLS, its handshake done or not. */
-  conn?: ConnLike;
+/** What all connections take. Times in milliseconds. */
+export interface ConnectCommonOptions {
   /** Speaks TLS: `true`, or how. */
-  tls?: boolean | TlsClientOptions;
-  /** Only addresses of this IP version. */
-  family?: 4 | 6;
-  /** The local end. */
-  localAddr?: { hostname?: string; port?: number };
-  /** How long an address of the host has before the next is tried as well; 250 by default. */
-  happyEyeballsDelay?: number;
-  /** Whether small writes leave at once (TCP_NODELAY); `true` by default. */
-  noDelay?: boolean;
-  /** Whether the system probes an idle connection (SO_KEEPALIVE); `false` by default. */
-  keepAlive?: boolean;
+  tls?: boolean | TlsClientOptions | undefined;
   /** Aborts the opening, at any stage. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-/** How to open a connection to a Unix socket. */
-export interface UnixConnectOptions {
-  /** The path of the socket. */
-  path: string;
-  /** Speaks TLS: `true`, or how. */
-  tls?: boolean | TlsClientOptions;
-  /** Aborts the opening, at any stage. */
-  signal?: AbortSignal;
+/** How to connect over TCP. Times in milliseconds. */
+export interface TcpConnectOptions extends ConnectCommonOptions {
+  /** The host name or address; "127.0.0.1" by default. */
+  hostname?: string | undefined;
+  /** The port. */
+  port: number;
+  /** Only addresses of this IP version. */
+  family?: 4 | 6 | undefined;
+  /** The address to bind the local end to. Needs the net permission for it. */
+  localAddr?: LocalAddress | undefined;
+  /** How long an address of the host has before the next is tried as well; 250 by default. */
+  happyEyeballsDelay?: number | undefined;
+  /** Whether small writes leave at once (TCP_NODELAY); `true` by default. */
+  noDelay?: boolean | undefined;
+  /** Whether the system probes an idle connection (SO_KEEPALIVE); `false` by default. */
+  keepAlive?: boolean | undefined;
+  /** Not together with a port. */
+  conn?: undefined;
+  /** Not together with a port. */
+  path?: undefined;
 }
+
+/** How to use a connection that is open already. */
+export interface ConnConnectOptions extends ConnectCommonOptions {
+  /** The connection. It may speak TLS, its handshake done or not. */
+  conn: ConnLike;
+  /** Whether small writes leave at once (TCP_NODELAY); `true` by default where the connection has that. */
+  noDelay?: boolean | undefined;
+  /** Whether the system probes an idle connection (SO_KEEPALIVE); left as it is by default. */
+  keepAlive?: boolean | undefined;
+  /** Not together with a connection. */
+  hostname?: undefined;
+  /** Not together with a connection. */
+  port?: undefined;
+  /** Not together with a connection. */
+  family?: undefined;
+  /** Not together with a connection. */
+  localAddr?: undefined;
+  /** Not together with a connection. */
+  happyEyeballsDelay?: undefined;
+  /** Not together with a connection. */
+  path?: undefined;
+}
+
+/** How to connect to a Unix socket. */
+export interface UnixConnectOptions extends ConnectCommonOptions {
+  /** The path of the socket; with a leading NUL a name in the abstract namespace, which only Linux has. */
+  path: string;
+  /** Not together with a path. */
+  hostname?: undefined;
+  /** Not together with a path. */
+  port?: undefined;
+  /** Not together with a path. */
+  family?: undefined;
+  /** Not together with a path. */
+  localAddr?: undefined;
+  /** Not together with a path. */
+  happyEyeballsDelay?: undefined;
+  /** Not together with a path. */
+  noDelay?: undefined;
+  /** Not together with a path. */
+  keepAlive?: undefined;
+  /** Not together with a path. */
+  conn?: undefined;
+}
+
+/** How to open a connection: over TCP by `port`, to a Unix socket by `path`, or over one that is open already by `conn`. */
+export type ConnectOptions = TcpConnectOptions | UnixConnectOptions | ConnConnectOptions;
 
 /** A connection and what was made for it. */
 export interface Connection<P> {
@@ -74,9 +118,11 @@ export interface Connection<P> {
  * Opens a connection for a protocol. As asyncio's `loop.create_connection`.
  *
  * @param protocolFactory Makes the protocol
- * @param options Where to connect to, and how
+ * @param options Where to connect to (`port` and `hostname`, or `path`, or `conn`), and how
  * @returns The transport and the protocol, after `connectionMade`
  * @throws {TypeError | RangeError} If the options are wrong, before anything is done
+ * @throws {Deno.errors.ConnectionRefused} If no server listens there; other system errors as their class in `Deno.errors`
+ * @throws {Deno.errors.NotCapable} If a permission is missing
  * @throws {AggregateError} If several addresses were tried and all failed; the error itself if it was one
  * @throws {Error} What `connectionMade` threw
  *
@@ -113,20 +159,15 @@ export async function createConnection<P extends BaseProtocolLike>(
   checkFactory("connect", protocolFactory);
   checkConnectOptions(options);
   throwIfAborted(options.signal);
-  const { conn: given, hostname, port, noDelay, keepAlive, family, localAddr, happyEyeballsDelay, signal } = options;
-  const conn = given ?? await dial({
-    port: port!,
-    ...(hostname !== undefined && { hostname }),
-    ...(family !== undefined && { family }),
-    ...(localAddr !== undefined && { localAddr }),
-    ...(happyEyeballsDelay !== undefined && { happyEyeballsDelay }),
-    ...(noDelay !== undefined && { noDelay }),
-    ...(keepAlive !== undefined && { keepAlive }),
-    ...(signal !== undefined && { signal }),
-  });
-  if (given !== undefined) tuneConn("connect", given, noDelay, keepAlive);
-  const serverName = hostname ?? (given === undefined ? "127.0.0.1" : undefined);
-  return await connectOver(conn, protocolFactory, options.tls, serverName, signal);
+  const { tls, signal } = options;
+  if (options.conn !== undefined) {
+    tuneConn("connect", options.conn, options.noDelay, options.keepAlive);
+    return await connectOver(options.conn, protocolFactory, tls, undefined, signal);
+  }
+  if (options.path !== undefined) {
+    return await connectOver(await dialUnix(options.path, signal), protocolFactory, tls, undefined, signal);
+  }
+  return await connectOver(await dial(options), protocolFactory, tls, options.hostname ?? "127.0.0.1", signal);
 }
 
 /**
@@ -155,10 +196,7 @@ export async function createUnixConnection<P extends BaseProtocolLike>(
   checkFactory("connect", protocolFactory);
   checkOptions("connect", options, unixConnectChecks);
   if (options.path === undefined) throw new TypeError("Cannot connect: there is no path");
-  checkTls(options.tls, undefined);
-  throwIfAborted(options.signal);
-  const conn = await dialUnix(options.path, options.signal);
-  return await connectOver(conn, protocolFactory, options.tls, undefined, options.signal);
+  return await createConnection(protocolFactory, options);
 }
 
 /**
@@ -185,6 +223,7 @@ const connCheck: Check = (value) => {
 const connectChecks: Record<string, Check> = {
   hostname: aString,
   port: aPeerPort,
+  path: aUnixPath,
   conn: connCheck,
   tls: tlsCheck,
   family: familyCheck,
@@ -199,15 +238,19 @@ const unixConnectChecks: Record<string, Check> = { path: aUnixPath, tls: tlsChec
 
 function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect", options, connectChecks);
-  const { conn, hostname, port, family, localAddr, happyEyeballsDelay, tls } = options;
-  if (conn === undefined) {
-    if (port === undefined) throw new TypeError("Cannot connect: there is neither a port nor a conn");
-  } else {
-    for (const [name, value] of Object.entries({ hostname, port, family, localAddr, happyEyeballsDelay })) {
-      if (value !== undefined) throw new TypeError(`Cannot connect: ${name} "${value}" does not go together with conn`);
-    }
+  const { conn, path, hostname, port, family, localAddr, happyEyeballsDelay, noDelay, keepAlive, tls } = options;
+  const ofTcp = { hostname, port, family, localAddr, happyEyeballsDelay };
+  if (conn !== undefined) refuseTogether("conn", { path, ...ofTcp });
+  else if (path !== undefined) refuseTogether("path", { ...ofTcp, noDelay, keepAlive });
+  else if (port === undefined) throw new TypeError("Cannot connect: there is neither a port nor a conn nor a path");
+  checkTls(tls, port === undefined ? undefined : hostname ?? "127.0.0.1");
+}
+
+function refuseTogether(what: string, options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    throw new TypeError(`Cannot connect: ${name} ${describe(value)} does not go together with ${what}`);
   }
-  checkTls(tls, conn === undefined ? hostname ?? "127.0.0.1" : undefined);
 }
 
 function checkTls(tls: boolean | TlsClientOptions | undefined, hostname: string | undefined): void {

@@ -1,36 +1,50 @@
 /**
  * From a host name to a connection: addresses, Happy Eyeballs, and an abort that leaks nothing.
  *
- * `Deno.connect` races addresses too, but tells only one of their errors, cannot be kept to one family, and cannot bind the
- * local end. So a name is resolved here (as the system does it, `node:dns`) and each address is tried by itself: the next one
- * when the last has failed or did not answer in time, families in turn (RFC 8305).
+ * Theory of operation. `Deno.connect` resolves a name and races its addresses (RFC 8305), without loading `node:dns`, so it
+ * is asked first. But it reports the error of one address only, cannot be restricted to one IP version, and cannot bind the
+ * local end. So where a version or a local address is given, and where connecting by name has failed and the name has
+ * several addresses, the name is resolved here and each address is tried by itself: the next one when the last has failed
+ * or has not answered in time.
  *
  * @module
  */
 import { abortable } from "../common/abort.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { connFromNode } from "../conn/conn_from_node.ts";
-import { explained, toNetError } from "../common/errors.ts";
+import { ipVersion, showAddress, withoutBrackets } from "../common/address.ts";
+import { quote } from "../common/describe.ts";
+import { explained } from "../common/errors.ts";
 import { MAX_TIMER } from "../common/timer.ts";
+import { resolveAll } from "./resolve.ts";
+import { checkAbstractName } from "./unix_path.ts";
 
 /** Where to connect to, and how. */
 export interface DialOptions {
   /** The host name or address; "127.0.0.1" by default. */
-  hostname?: string;
+  hostname?: string | undefined;
   /** The port. */
   port: number;
-  /** Only addresses of this family. */
-  family?: 4 | 6;
-  /** The local end. */
-  localAddr?: { hostname?: string; port?: number };
+  /** Only addresses of this IP version. */
+  family?: 4 | 6 | undefined;
+  /** The address to bind the local end to. */
+  localAddr?: LocalAddress | undefined;
   /** How long an address has before the next is tried as well, in milliseconds. */
-  happyEyeballsDelay?: number;
+  happyEyeballsDelay?: number | undefined;
   /** Whether small writes leave at once; `true` by default. */
-  noDelay?: boolean;
+  noDelay?: boolean | undefined;
   /** Whether the system probes; `false` by default. */
-  keepAlive?: boolean;
+  keepAlive?: boolean | undefined;
   /** Aborts it. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+}
+
+/** An address to bind the local end to. */
+export interface LocalAddress {
+  /** The IP address; by default any of this machine. */
+  hostname?: string | undefined;
+  /** The port; by default one that is free. */
+  port?: number | undefined;
 }
 
 /** As RFC 8305 recommends, in milliseconds. */
@@ -45,17 +59,39 @@ const DEFAULT_DELAY = 250;
  */
 export async function dial(options: DialOptions): Promise<ConnLike> {
   const { hostname = "127.0.0.1", family, localAddr, signal } = options;
-  if (isLiteral(hostname)) {
-    const address = hostname.replace(/^\[(.*)\]$/, "$1");
-    if (family === undefined || familyOf(address) === family) return await dialAny([address], options);
+  const address = withoutBrackets(hostname);
+  const version = ipVersion(address);
+  if (version !== null) {
+    if (family === undefined || version === family) return await dialAny([address], options);
     throw new Deno.errors.AddrNotAvailable(
-      `Cannot connect to "${hostname}": it is not an address of family "${family}"`,
+      `Cannot connect to ${quote(hostname)}: it is not an address of family ${family}`,
     );
   }
-  if (family === undefined && localAddr === undefined && mayReachByNameOnly()) {
+  if (family === undefined && localAddr === undefined) return await dialName(hostname, options);
+  return await dialAny(await abortable(resolveAll(hostname, `connect to ${quote(hostname)}`, family), signal), options);
+}
+
+async function dialName(hostname: string, options: DialOptions): Promise<ConnLike> {
+  let failure: unknown;
+  try {
     return await dialAny([hostname], options);
+  } catch (error) {
+    failure = error;
   }
-  return await dialAny(await abortable(lookup(hostname, family), signal), options);
+  const { signal } = options;
+  if (signal?.aborted || !mayDifferByAddress(failure)) throw failure;
+  const addresses = await abortable(resolveAll(hostname, `connect to ${quote(hostname)}`), signal);
+  if (addresses.length === 1) throw failure;
+  return await dialAny(addresses, options);
+}
+
+/**
+ * Whether the addresses of a name may fail with different errors, so that each is to be asked. Not where each took as long
+ * as the system waits, and not where the name alone is permitted.
+ */
+function mayDifferByAddress(error: unknown): boolean {
+  if (error instanceof Deno.errors.TimedOut || error instanceof Deno.errors.NotFound) return false;
+  return Deno.permissions.querySync({ name: "net" }).state === "granted";
 }
 
 /**
@@ -67,8 +103,10 @@ export async function dial(options: DialOptions): Promise<ConnLike> {
  * @throws As {@linkcode dial}
  */
 export function dialAny(addresses: readonly string[], options: DialOptions): Promise<ConnLike> {
-  const { hostname, port, signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
+  const { signal, happyEyeballsDelay = DEFAULT_DELAY } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
+  // The usual case: there is nothing to race and nothing to abort.
+  if (addresses.length === 1 && signal === undefined) return connectTo(addresses[0]!, options);
   const { promise, resolve, reject } = Promise.withResolvers<ConnLike>();
   const stop = new AbortController();
   const errors: Error[] = [];
@@ -112,9 +150,7 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
     pending++;
     const address = addresses[begun++]!;
     if (begun < addresses.length) timer = setTimeout(begin, Math.min(happyEyeballsDelay, MAX_TIMER));
-    const where = `"${hostname ?? address}" at "${address}:${port}"`;
-    connectTo(address, options, stop.signal)
-      .then(connected, (error) => failed(explained(error, `connect to ${where}`)));
+    connectTo(address, options, stop.signal).then(connected, failed);
   };
 
   signal?.addEventListener("abort", abort, { once: true });
@@ -130,9 +166,7 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
  * @returns The connection
  */
 export async function dialUnix(path: string, signal?: AbortSignal): Promise<ConnLike> {
-  const connecting = Deno.connect({ transport: "unix", path }).catch((error) => {
-    throw explained(error, `connect to "${path}"`);
-  });
+  const connecting = connectUnix(path);
   try {
     return await abortable(connecting, signal);
   } catch (error) {
@@ -173,29 +207,66 @@ export function tuneConn(
   }
 }
 
-async function connectTo(hostname: string, options: DialOptions, signal: AbortSignal): Promise<ConnLike> {
-  const { port, localAddr, noDelay, keepAlive, happyEyeballsDelay = DEFAULT_DELAY } = options;
-  if (localAddr === undefined) {
-    const conn = await Deno.connect({ hostname, port, signal, autoSelectFamilyAttemptDelay: happyEyeballsDelay });
-    try {
-      tuneConn("connect", conn, noDelay, keepAlive);
-    } catch (error) {
-      conn.close();
-      throw error;
-    }
-    return conn;
+async function connectUnix(path: string): Promise<ConnLike> {
+  try {
+    checkAbstractName(path);
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    throw explained(error, `connect to ${quote(path)}`);
   }
-  // Only node:net can bind the local end.
+}
+
+async function connectTo(address: string, options: DialOptions, signal?: AbortSignal): Promise<ConnLike> {
+  try {
+    return options.localAddr === undefined
+      ? await connectByDeno(address, options, signal)
+      : await connectByNode(address, options, options.localAddr, signal);
+  } catch (error) {
+    throw explained(error, `connect to ${whereOf(address, options)}`);
+  }
+}
+
+function whereOf(address: string, { hostname = address, port }: DialOptions): string {
+  if (ipVersion(address) === null) return `${quote(hostname)} port ${port}`;
+  return `${quote(hostname)} at ${quote(showAddress({ transport: "tcp", hostname: address, port }))}`;
+}
+
+async function connectByDeno(hostname: string, options: DialOptions, signal?: AbortSignal): Promise<ConnLike> {
+  const { port, noDelay, keepAlive, happyEyeballsDelay = DEFAULT_DELAY } = options;
+  const conn = await Deno.connect({
+    hostname,
+    port,
+    autoSelectFamilyAttemptDelay: happyEyeballsDelay,
+    ...(signal !== undefined && { signal }),
+  });
+  try {
+    tuneConn("connect", conn, noDelay, keepAlive);
+  } catch (error) {
+    conn.close();
+    throw error;
+  }
+  return conn;
+}
+
+/** Only node:net can bind the local end. */
+async function connectByNode(
+  host: string,
+  { port, noDelay = true, keepAlive = false }: DialOptions,
+  localAddr: LocalAddress,
+  signal?: AbortSignal,
+): Promise<ConnLike> {
+  await mayBind(localAddr, host);
   const { connect } = await import("node:net");
+  signal?.throwIfAborted();
   return await new Promise<ConnLike>((resolve, reject) => {
     const socket = connect({
-      host: hostname,
+      host,
       port,
       ...(localAddr.hostname === undefined ? {} : { localAddress: localAddr.hostname }),
       ...(localAddr.port === undefined ? {} : { localPort: localAddr.port }),
       allowHalfOpen: true,
-      noDelay: noDelay ?? true,
-      keepAlive: keepAlive ?? false,
+      noDelay,
+      keepAlive,
     });
     socket.once("connect", () => {
       socket.removeAllListeners("error");
@@ -206,7 +277,7 @@ async function connectTo(hostname: string, options: DialOptions, signal: AbortSi
       const isLocal = error.code === "EINVAL";
       reject(isLocal ? new Deno.errors.AddrNotAvailable(error.message, { cause: error }) : error);
     });
-    signal.addEventListener("abort", () => {
+    signal?.addEventListener("abort", () => {
       if (!socket.connecting) return;
       socket.destroy();
       reject(signal.reason);
@@ -214,38 +285,13 @@ async function connectTo(hostname: string, options: DialOptions, signal: AbortSi
   });
 }
 
-/** All addresses of a name, families in turn, in the order of the system. */
-async function lookup(hostname: string, family: 4 | 6 | undefined): Promise<string[]> {
-  const { lookup } = await import("node:dns/promises");
-  let found: { address: string; family: number }[];
-  try {
-    found = await lookup(hostname, { all: true, family: family ?? 0, verbatim: true } as { all: true });
-  } catch (error) {
-    const known = toNetError(error, `connect to "${hostname}"`);
-    if (known !== error) throw known;
-    throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": its address is not known`, { cause: error });
-  }
-  const first = found.filter((one) => one.family === found[0]?.family);
-  const second = found.filter((one) => one.family !== found[0]?.family);
-  const inTurn = first.flatMap((one, i) => i < second.length ? [one, second[i]!] : [one]);
-  const all = [...inTurn, ...second.slice(first.length)].map((one) => one.address);
-  const unique = [...new Set(all)];
-  if (unique.length > 0) return unique;
-  throw new Deno.errors.NotFound(`Cannot connect to "${hostname}": it has no address`);
-}
-
-/**
- * Whether hosts are allowed one by one. Then their addresses are not, and the platform must resolve a name by itself: it
- * races the addresses as well, but tells only one of their errors.
- */
-function mayReachByNameOnly(): boolean {
-  return Deno.permissions.querySync({ name: "net" }).state !== "granted";
-}
-
-function isLiteral(hostname: string): boolean {
-  return hostname.includes(":") || /^[0-9]+(\.[0-9]+){3}$/.test(hostname);
-}
-
-function familyOf(address: string): 4 | 6 {
-  return address.includes(":") ? 6 : 4;
+/** Requires the permission for the local address: `node:net` would throw for want of it where no caller can catch it. */
+async function mayBind(localAddr: LocalAddress, peer: string): Promise<void> {
+  const { hostname = ipVersion(peer) === 6 ? "::" : "0.0.0.0", port = 0 } = localAddr;
+  const host = showAddress({ transport: "tcp", hostname, port });
+  const descriptor = { name: "net", host } as const;
+  let { state } = Deno.permissions.querySync(descriptor);
+  if (state === "prompt") ({ state } = await Deno.permissions.request(descriptor));
+  if (state === "granted") return;
+  throw new Deno.errors.NotCapable(`the local address needs the permission --allow-net=${host}`);
 }

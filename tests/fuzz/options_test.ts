@@ -123,8 +123,12 @@ function targets(port: number, path: string): Record<string, Target> {
   const unixPath = () => `${directory}/${crypto.randomUUID().slice(0, 8)}`;
   const client = { caCerts: [caCert], serverName: "localhost" };
   return {
-    createConnection: { call: (o) => net.createConnection(protocol, o), good: there, names: connectNames },
-    openConnection: { call: (o) => net.openConnection(o), good: there, names: [...connectNames, ...streamNames] },
+    createConnection: { call: (o) => net.createConnection(protocol, o as never), good: there, names: connectNames },
+    openConnection: {
+      call: (o) => net.openConnection(o as never),
+      good: there,
+      names: [...connectNames, ...streamNames],
+    },
     createUnixConnection: {
       call: (o) => net.createUnixConnection(protocol, o as never),
       good: { path },

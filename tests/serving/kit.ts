@@ -1,5 +1,5 @@
 /** What the tests of serving share: every kind of address there is, child processes, descriptors. */
-import type { ConnectOptions, ListenOptions } from "../../mod.ts";
+import type { ConnectOptions, ListenOptions, TcpConnectOptions } from "../../mod.ts";
 import {
   createConnection,
   createServer,
@@ -51,8 +51,8 @@ export interface Kind {
 /** The certificate of the TLS kinds. */
 export const certificate = await selfSignedCertificate();
 
-function ip(name: string, listen: ListenOptions, connect: Partial<ConnectOptions> = {}): Kind {
-  const target = (server: Server): ConnectOptions => {
+function ip(name: string, listen: ListenOptions, connect: Partial<TcpConnectOptions> = {}): Kind {
+  const target = (server: Server): TcpConnectOptions => {
     const { hostname, port } = server.addrs[0] as Deno.NetAddr;
     return { hostname, port, ...connect };
   };
@@ -76,7 +76,7 @@ const unix: Kind = {
 };
 
 const { cert, key, caCert } = certificate;
-const tlsClient: Partial<ConnectOptions> = { tls: { caCerts: [caCert] } };
+const tlsClient: Partial<TcpConnectOptions> = { tls: { caCerts: [caCert] } };
 
 /** Whether this machine has the IPv6 loopback. */
 const hasIpv6 = machineHasIpv6();

@@ -1,12 +1,12 @@
 /** Other people's ends: asyncio and openssl, as clients of our servers and as servers of our clients. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import {
-  type ConnectOptions,
   createConnection,
   createServer,
   openConnection,
   openUnixConnection,
   type StreamConnection,
+  type TcpConnectOptions,
 } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import {
@@ -148,7 +148,7 @@ Deno.test({
   },
 });
 
-const clients: Record<string, Partial<ConnectOptions>> = {
+const clients: Record<string, Partial<TcpConnectOptions>> = {
   "Deno's TLS": { tls: { caCerts: [certificate.caCert], serverName: "localhost" } },
   "node:tls": { tls: { caCerts: [certificate.caCert], serverName: "localhost", ...await certificate.issue() } },
 };

@@ -146,17 +146,30 @@ async function targetsOf(hostnames: readonly string[], port: number): Promise<Ta
       targets.push({ hostname: canonical(hostname), name: null });
       continue;
     }
-    const addresses = await resolveAll(hostname, `listen on ${quote(hostname)}`);
-    const permitted = addresses.every((one) => mayListenOn(one, port));
-    // With the permission for the name alone the platform must resolve it, and binds its first address.
-    if (permitted) targets.push(...addresses.map((address) => ({ hostname: address, name: hostname })));
-    else targets.push({ hostname, name: null });
+    const addresses = await permittedAddresses(hostname, port);
+    if (addresses === null) targets.push({ hostname, name: null });
+    else targets.push(...addresses.map((address) => ({ hostname: address, name: hostname })));
   }
   return targets.filter(({ hostname }, i) => i === targets.findIndex((one) => one.hostname === hostname));
 }
 
+/**
+ * The addresses of a name; `null` if the permissions are for the name alone, or for neither. The platform must resolve it
+ * then, and binds the first address.
+ */
+async function permittedAddresses(hostname: string, port: number): Promise<string[] | null> {
+  if (!mayListenOn(hostname, port)) return null;
+  try {
+    const addresses = await resolveAll(hostname, `listen on ${quote(hostname)}`);
+    return addresses.every((one) => mayListenOn(one, port)) ? addresses : null;
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) return null;
+    throw error;
+  }
+}
+
 function mayListenOn(hostname: string, port: number): boolean {
-  const host = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  const host = showAddress({ transport: "tcp", hostname, port });
   return Deno.permissions.querySync({ name: "net", host }).state === "granted";
 }
 

@@ -5,7 +5,7 @@
  */
 import { checkFactory } from "./create_connection.ts";
 import type { ErrorContext } from "../transport/exception_handler.ts";
-import { explained } from "../common/errors.ts";
+import { bindAll, type Bound } from "./bind.ts";
 import { throwIfAborted } from "../common/abort.ts";
 import {
   aBacklog,
@@ -105,10 +105,8 @@ export async function createServer(
   checkFactory("serve", protocolFactory);
   checkListenOptions(options);
   throwIfAborted(options.signal);
-  const native = options.tls !== undefined && options.listener === undefined &&
-    serverTlsMode(options.tls, options) === "native";
-  const listeners = options.listener !== undefined ? [options.listener] : bindAll(options, native);
-  return await serve(protocolFactory, listeners, options);
+  const { listener } = options;
+  return await serve(protocolFactory, listener === undefined ? await bind(options) : given(listener), options);
 }
 
 /**
@@ -137,10 +135,7 @@ export async function createUnixServer(
   if (options.path === undefined) throw new TypeError("Cannot serve: there is no path");
   if (options.tls !== undefined) checkTlsServerOptions(options.tls);
   throwIfAborted(options.signal);
-  const listener = await listenUnix(options.path);
-  if (options.signal?.aborted) listener.close();
-  throwIfAborted(options.signal);
-  return await serve(protocolFactory, [listener], options);
+  return await serve(protocolFactory, given(await listenUnix(options.path)), options);
 }
 
 const hostnameCheck: Check = (value) => {
@@ -203,39 +198,44 @@ function isTlsListener(listener: Deno.Listener): boolean {
   return listener.constructor?.name === "TlsListener";
 }
 
-/** Binds each host once: all or none. */
-function bindAll(options: ListenOptions, native: boolean): Deno.Listener[] {
-  const { hostname, port = 0, backlog, reusePort } = options;
-  const hostnames = Array.isArray(hostname) ? new Set(hostname) : [hostname];
-  const listeners: Deno.Listener[] = [];
-  try {
-    for (const one of hostnames) {
-      const listenOptions = {
-        port,
-        ...(one !== undefined && { hostname: one }),
-        ...(backlog !== undefined && { tcpBacklog: backlog }),
-        ...(reusePort !== undefined && { reusePort }),
-      };
-      try {
-        listeners.push(native ? listenTlsNative(listenOptions, options.tls!) : Deno.listen(listenOptions));
-      } catch (error) {
-        throw explained(error, `listen on "${one ?? "0.0.0.0"}:${port}"`);
-      }
-    }
-  } catch (error) {
-    for (const listener of listeners) listener.close();
-    throw error;
-  }
-  return listeners;
+/** Binds the addresses, each with a listener that speaks TLS itself or one that does not. */
+function bind(options: ListenOptions): Promise<Bound> {
+  const { hostname = "0.0.0.0", port = 0, backlog, reusePort, tls } = options;
+  const isNative = tls !== undefined && serverTlsMode(tls, options) === "native";
+  return bindAll(Array.isArray(hostname) ? hostname : [hostname], port, (address) => {
+    const listenOptions = {
+      ...address,
+      ...(backlog !== undefined && { tcpBacklog: backlog }),
+      ...(reusePort !== undefined && { reusePort }),
+    };
+    return isNative ? listenTlsNative(listenOptions, tls) : Deno.listen(listenOptions);
+  });
+}
+
+function given(listener: Deno.Listener): Bound {
+  return { listeners: [listener], addrs: [listener.addr] };
 }
 
 async function serve(
   protocolFactory: () => BaseProtocolLike,
-  listeners: readonly Deno.Listener[],
+  { listeners, addrs }: Bound,
   options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive">,
 ): Promise<Server> {
   const { tls, noDelay, keepAlive, maxConnections, onError, startServing = true, signal } = options;
-  const serverOptions: ServerOptions = { protocolFactory, listeners, noDelay, keepAlive, maxConnections, onError };
+  // Binding takes a while where a name is resolved or a socket may be stale.
+  if (signal?.aborted) {
+    for (const listener of listeners) listener.close();
+    throw signal.reason;
+  }
+  const serverOptions: ServerOptions = {
+    protocolFactory,
+    listeners,
+    addrs,
+    noDelay,
+    keepAlive,
+    maxConnections,
+    onError,
+  };
   if (tls !== undefined) serverOptions.handshake = handshakeOf(tls);
   else if (listeners.some(isTlsListener)) serverOptions.handshake = handshakeOf(null);
   const server = new Server(serverOptions);

@@ -34,6 +34,8 @@ export interface ServerOptions {
   protocolFactory: () => BaseProtocolLike;
   /** Where to accept, each bound. */
   listeners: readonly Deno.Listener[];
+  /** The addresses; several may belong to one listener. */
+  addrs: readonly Deno.Addr[];
   /** The handshake of an accepted conn, if there is one. */
   handshake?: (conn: Deno.Conn, signal: AbortSignal) => Promise<Welcome>;
   /** For TCP. */
@@ -102,7 +104,7 @@ export class Server implements AsyncDisposable {
 
   /** Where the server listens; empty once it is closed. */
   get addrs(): readonly Deno.Addr[] {
-    return this.#isClosed() ? [] : this.#listeners.map((listener) => listener.addr);
+    return this.#isClosed() ? [] : this.#options.addrs;
   }
 
   /** How many connections are open: from `connectionMade` to `connectionLost`. */

@@ -1,6 +1,7 @@
 /** The file of a Unix server: what is removed, what is left alone, and what is never touched [V8]. */
 import { assert, assertEquals, assertFalse, assertRejects, assertStringIncludes } from "@std/assert";
-import { createUnixServer, openUnixConnection, Protocol, startUnixServer } from "../../mod.ts";
+import { createConnection, createUnixServer, openUnixConnection, Protocol, startUnixServer } from "../../mod.ts";
+import { hasProgram } from "../support/machine.ts";
 import { EchoProtocol, openDescriptors, runProgram, socketPath, tempDir, text, until } from "./kit.ts";
 
 const names = (directory: string) => [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
@@ -204,6 +205,177 @@ Deno.test("relative paths are served where the process is [V8]", async () => {
   assertEquals(stderr, "");
   assertEquals(stdout, "6 relative\n0\n");
 });
+
+Deno.test("a relative path is made absolute when it is bound: a later chdir() leaves no file behind [V5, V8]", async () => {
+  const [directory, other] = [tempDir(), tempDir()];
+  const { stdout, stderr } = await runProgram(`
+    import { openUnixConnection, startUnixServer } from "@tideline/net";
+    const [directory, other] = ${JSON.stringify([directory, other])};
+    Deno.chdir(directory);
+    Deno.mkdirSync("inner");
+    for (const path of ["s", "./s", "inner/s", "inner/../s"]) {
+      Deno.chdir(directory);
+      const server = await startUnixServer((_reader, writer) => void writer.close(), { path });
+      Deno.chdir(other);
+      Deno.mkdirSync("inner", { recursive: true });
+      // A file at the same relative path is another file.
+      Deno.writeTextFileSync(path, "precious");
+      const [{ path: absolute }] = server.addrs;
+      const { writer } = await openUnixConnection({ path: absolute });
+      await writer.close();
+      await server.shutdown({ grace: 0 });
+      const left = await Deno.lstat(absolute).then(() => true, () => false);
+      console.log(path, absolute.startsWith(directory + "/"), left, Deno.readTextFileSync(path));
+    }
+    console.log([...Deno.readDirSync(directory)].length, [...Deno.readDirSync(directory + "/inner")].length);
+  `);
+  assertEquals(stderr, "");
+  const line = (path: string) => `${path} true false precious\n`;
+  assertEquals(stdout, ["s", "./s", "inner/s", "inner/../s"].map(line).join("") + "1 0\n");
+});
+
+Deno.test("a relative path whose absolute one is too long for an address is served all the same [V8]", async () => {
+  const deep = `${tempDir()}/${"d".repeat(80)}/${"e".repeat(80)}`;
+  Deno.mkdirSync(deep, { recursive: true });
+  const { stdout, stderr } = await runProgram(`
+    import { openUnixConnection, startUnixServer } from "@tideline/net";
+    Deno.chdir(${JSON.stringify(deep)});
+    const server = await startUnixServer((_reader, writer) => void writer.close(), { path: "s" });
+    const { writer } = await openUnixConnection({ path: "s" });
+    await writer.close();
+    console.log(await startUnixServer(() => {}, { path: "s" }).catch((error) => error.name));
+    Deno.chdir("/");
+    await server.shutdown({ grace: 0 });
+  `);
+  assertEquals(stderr, "");
+  assertEquals(stdout, "AddrInUse\n");
+  assertEquals(names(deep), []);
+});
+
+Deno.test("a path that ends in a slash, or is a directory, is refused at once [V8]", async () => {
+  const directory = tempDir();
+  await assertRejects(() => createUnixServer(factory, { path: `${directory}/` }), TypeError, 'must not end in "/"');
+  await assertRejects(() => createUnixServer(factory, { path: "/" }), TypeError, 'must not end in "/"');
+  for (const path of [directory, `${directory}/.`, `${directory}/..`, "."]) {
+    await assertRejects(() => createUnixServer(factory, { path }), Deno.errors.AddrInUse, "a file that is no socket");
+  }
+  assertEquals(names(directory), []);
+});
+
+if (await hasProgram("python3", "the test of a socket that is bound and does not listen")) {
+  Deno.test("a socket that is bound but does not listen yet is no stale one [V8]", async () => {
+    const path = socketPath();
+    // Bound by its absolute path, by a relative one, and by way of a symbolic link.
+    const link = `${tempDir()}/link`;
+    Deno.symlinkSync(directoryOf(path), link);
+    for (const bound of [path, `${link}/s`, "s"]) {
+      const child = new Deno.Command("python3", {
+        args: ["-c", BIND_AND_WAIT, bound],
+        cwd: directoryOf(path),
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const output = child.stdout.getReader();
+      await output.read();
+      const error = await assertRejects(() => createUnixServer(factory, { path }), Deno.errors.AddrInUse);
+      assertEquals(error.message, `Cannot listen on "${path}": a socket is bound there that does not listen yet`);
+      assert(Deno.lstatSync(path).isSocket);
+      // When its process has ended it is stale.
+      child.kill("SIGKILL");
+      await child.status;
+      await output.cancel();
+      await child.stdin.close().catch(() => {});
+      await using _server = await createUnixServer(factory, { path });
+      await assertEchoes(path);
+    }
+  });
+
+  Deno.test("a server that begins to listen soon after it was bound is a live one, without any permission for /proc [V8]", async () => {
+    const path = socketPath();
+    const { stdout, stderr } = await runProgram(
+      `
+      import { createUnixServer, Protocol } from "@tideline/net";
+      const path = ${JSON.stringify(path)};
+      const child = new Deno.Command("python3", {
+        args: ["-c", ${JSON.stringify(BIND_AND_LISTEN)}, path],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const output = child.stdout.getReader();
+      await output.read();
+      const creating = createUnixServer(() => new Protocol(), { path });
+      await child.stdin.getWriter().write(new Uint8Array(1));
+      console.log(await creating.catch((error) => error.message));
+      child.kill("SIGKILL");
+      Deno.exit();
+    `,
+      { permissions: ["--allow-read", "--allow-write", "--allow-net", "--allow-run"] },
+    );
+    assertEquals(stderr, "");
+    assertEquals(stdout, `Cannot listen on "${path}": a live server is there\n`);
+  });
+}
+
+const BIND_AND_WAIT = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+sys.stdin.read()
+`;
+
+const BIND_AND_LISTEN = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+sys.stdin.read(1)
+s.listen()
+sys.stdin.read()
+`;
+
+Deno.test("a Unix server at a stale path whose file somebody replaces meanwhile leaves the new file alone [V8]", async () => {
+  const path = socketPath();
+  await leaveStale(path);
+  const creating = createUnixServer(factory, { path });
+  // While the server asks whether the socket is stale.
+  await until(() => names(directoryOf(path)).length === 2);
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, "precious");
+  await assertRejects(() => creating, Deno.errors.AddrInUse, "a file that is no socket");
+  assertEquals(names(directoryOf(path)), ["s"]);
+  assertEquals(Deno.readTextFileSync(path), "precious");
+});
+
+if (Deno.build.os === "linux") {
+  Deno.test("a name in the abstract namespace is served and connected to, and has no file [V8]", async () => {
+    const path = `\0tideline-${crypto.randomUUID()}`;
+    const server = await createUnixServer(factory, { path });
+    assertEquals(server.addrs, [{ transport: "unix", path }]);
+    await assertEchoes(path);
+    const { transport } = await createConnection(() => new Protocol(), { path });
+    transport.close();
+    const error = await assertRejects(() => createUnixServer(factory, { path }), Deno.errors.AddrInUse);
+    assertStringIncludes(error.message, `Cannot listen on ${JSON.stringify(path)}: `);
+    await server.shutdown();
+    await assertRejects(() => openUnixConnection({ path }), Deno.errors.ConnectionRefused, JSON.stringify(path));
+    await using _again = await createUnixServer(factory, { path });
+    await assertEchoes(path);
+  });
+
+  Deno.test("an abstract name of the longest kind is served [V8]", async () => {
+    const path = `\0${crypto.randomUUID()}${"n".repeat(71)}`;
+    assertEquals(path.length, 108);
+    await using _server = await createUnixServer(factory, { path });
+    await assertEchoes(path);
+  });
+} else {
+  Deno.test("a name in the abstract namespace is NotSupported where there is none [V8]", async () => {
+    for (const open of [() => createUnixServer(factory, { path: "\0x" }), () => openUnixConnection({ path: "\0x" })]) {
+      await assertRejects<Error>(open, Deno.errors.NotSupported, "there is no abstract namespace");
+    }
+  });
+}
 
 Deno.test("a signal that aborts while a Unix server is bound leaves no file [V5, V8]", async () => {
   const path = socketPath();

@@ -18,6 +18,7 @@ import {
   openUnixConnection,
   Protocol,
   startServer,
+  startUnixServer,
   type Transport,
 } from "../../mod.ts";
 import { dialAny } from "../../src/serving/dial.ts";
@@ -473,5 +474,112 @@ Deno.test("what is no host, or not known as one, is NotFound, for servers and fo
       const error = await assertRejects<Error>(open, Deno.errors.NotFound);
       assertStringIncludes(error.message, `"${hostname}`);
     }
+  }
+});
+
+Deno.test("a local address without its permission is NotCapable, in the call, and the process goes on [V3]", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const program = `
+    import { openConnection } from "@tideline/net";
+    for (const localAddr of [{ hostname: "127.0.0.7" }, { port: 45123 }, { hostname: "127.0.0.7", port: 45123 }]) {
+      const error = await openConnection({ port: ${port}, localAddr }).catch((error) => error);
+      console.log(error instanceof Deno.errors.NotCapable, error.message);
+    }
+    // The peer's own permission is another one.
+    const localAddr = { hostname: "127.0.0.8" };
+    const error = await openConnection({ port: 9, localAddr }).catch((error) => error);
+    console.log(error instanceof Deno.errors.NotCapable, error.message.startsWith("Cannot connect to "));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    console.log("alive");
+  `;
+  const { stdout, stderr, code } = await runProgram(program, {
+    permissions: [`--allow-net=127.0.0.1:${port},127.0.0.8`],
+  });
+  assertEquals(stderr, "");
+  const line = (host: string) =>
+    `true Cannot connect to "127.0.0.1" at "127.0.0.1:${port}": ` +
+    `the local address needs the permission --allow-net=${host}\n`;
+  assertEquals(stdout, ["127.0.0.7:0", "0.0.0.0:45123", "127.0.0.7:45123"].map(line).join("") + "true true\nalive\n");
+  assertEquals(code, 0);
+});
+
+Deno.test("every permission error of opening is a rejection that says what could not be done [V3]", async () => {
+  const program = `
+    import * as net from "@tideline/net";
+    import * as sock from "${import.meta.resolve("../../src/sock/mod.ts")}";
+    const calls = {
+      name: () => net.openConnection({ hostname: "localhost", port: 1 }),
+      family: () => net.openConnection({ hostname: "localhost", port: 1, family: 4 }),
+      address: () => net.openConnection({ port: 1 }),
+      path: () => net.openConnection({ path: "/tmp/s" }),
+      abstract: () => net.openConnection({ path: "\\0s" }),
+      serve: () => net.startServer(() => {}, { port: 0 }),
+      serveName: () => net.startServer(() => {}, { hostname: "localhost" }),
+      serveBoth: () => net.startServer(() => {}, { hostname: ["0.0.0.0", "::"] }),
+      serveUnix: () => net.startUnixServer(() => {}, { path: "/tmp/s" }),
+      serveRelative: () => net.startUnixServer(() => {}, { path: "s" }),
+      serveAbstract: () => net.startUnixServer(() => {}, { path: "\\0s" }),
+      sockConnect: () => sock.sockConnect({ port: 1 }),
+      sockConnectUnix: () => sock.sockConnect({ transport: "unix", path: "/tmp/s" }),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      let promise;
+      try {
+        promise = call();
+      } catch (error) {
+        console.log(name, "threw", error);
+        continue;
+      }
+      const error = await promise.then(() => null, (error) => error);
+      const isTyped = error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied;
+      if (!isTyped || !error.message.startsWith("Cannot ")) console.log(name, error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    console.log("alive");
+  `;
+  const { stdout, stderr } = await runProgram(program, { permissions: [] });
+  assertEquals(stderr, "");
+  assertEquals(stdout, "alive\n");
+});
+
+Deno.test("a name with several addresses that all fail: an AggregateError of each, and node:dns is loaded only then [V3]", async () => {
+  // "localhost" may have one address here, so that the two are made up.
+  const program = `
+    const addresses = [{ address: "127.0.0.1", family: 4 }, { address: "127.0.0.2", family: 4 }];
+    let lookups = 0;
+    const dns = (await import("node:dns")).default;
+    dns.promises.lookup = async () => (lookups++, addresses);
+    (await import("node:module")).syncBuiltinESMExports();
+    const { openConnection } = await import("@tideline/net");
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    const { writer } = await openConnection({ hostname: "localhost", port });
+    writer.abort();
+    listener.close();
+    console.log(lookups);
+    const error = await openConnection({ hostname: "localhost", port }).catch((error) => error);
+    console.log(error.name, error.errors?.map((error) => error.name).join() ?? "", lookups);
+    console.log(error.message.replaceAll(port, "PORT"));
+  `;
+  const several = await runProgram(program);
+  assertEquals(several.stderr, "");
+  const lines = several.stdout.trimEnd().split("\n");
+  assertEquals(lines.slice(0, 2), ["0", "AggregateError ConnectionRefused,ConnectionRefused 1"]);
+  assertMatch(
+    lines[2]!,
+    /^Cannot connect to "localhost" at "127.0.0.1:PORT": .*; Cannot connect to "localhost" at "127.0.0.2:PORT": /,
+  );
+});
+
+Deno.test("createConnection() and openConnection() take a path for a Unix socket [V2]", async () => {
+  const path = socketPath();
+  await using _server = await startUnixServer((_reader, writer) => void writer.write("hello\n"), { path });
+  await using connection = await openConnection({ path });
+  assertEquals(new TextDecoder().decode(await connection.reader.readline()), "hello\n");
+  const { transport } = await createConnection(() => new Protocol(), { path });
+  transport.close();
+  for (const also of [{ port: 1 }, { hostname: "localhost" }, { noDelay: true }, { family: 4 }, { localAddr: {} }]) {
+    await assertRejects(() => openConnection({ path, ...also } as never), TypeError, "does not go together with path");
   }
 });

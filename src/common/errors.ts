@@ -32,8 +32,8 @@ import { describe } from "./describe.ts";
  * ```
  */
 export class IncompleteReadError extends Deno.errors.UnexpectedEof {
-  /** The bytes that were read before the end. */
-  readonly partial: Bytes;
+  // Private, so that no log of the error shows the peer's bytes.
+  readonly #partial: Bytes;
   /** How many bytes were wanted; `null` if that was not known (`readuntil`). */
   readonly expected: number | null;
 
@@ -47,8 +47,13 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
     const wanted = expected === null ? "a separator" : `${expected} bytes`;
     super(`Cannot read ${wanted}: the stream ended after ${partial.length} bytes`);
     this.name = "IncompleteReadError";
-    this.partial = partial;
+    this.#partial = partial;
     this.expected = expected;
+  }
+
+  /** The bytes that were read before the end. */
+  get partial(): Bytes {
+    return this.#partial;
   }
 }
 
@@ -172,6 +177,32 @@ export function toNetError(thrown: unknown, doing: string): Error {
   const make = typeof code === "string" && !isDenoError(thrown) ? byCode[code] : undefined;
   return make === undefined ? thrown : make(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
 }
+
+/**
+ * Tells whether an error comes of another: is the same, or has it as `cause` or among its `errors`, at any depth up to a bound.
+ *
+ * @param error The error
+ * @param origin What it may come of
+ * @returns Whether it does
+ */
+export function comesOf(error: unknown, origin: Error): boolean {
+  const found: unknown[] = [error];
+  for (let i = 0; i < found.length && i < MOST_CAUSES; i++) {
+    const one = found[i];
+    if (one === origin) return true;
+    if (!isError(one)) continue;
+    try {
+      if (one.cause !== undefined) found.push(one.cause);
+      if (one instanceof AggregateError) found.push(...one.errors.slice(0, MOST_CAUSES));
+    } catch {
+      // What cannot be read has no cause.
+    }
+  }
+  return false;
+}
+
+/** How many errors are looked at for a cause: a chain may be a circle. */
+const MOST_CAUSES = 64;
 
 /**
  * The error of an operation on a connection that is gone: what it was lost with, or `ConnectionReset`.

@@ -5,7 +5,7 @@
  */
 
 import { ipVersion } from "./address.ts";
-import { describe, quote } from "./describe.ts";
+import { describe, describeType, quote } from "./describe.ts";
 
 /** A check of one option: returns what is wrong with a value, as in "must be a boolean", or `null`. */
 export type Check = (value: unknown) => string | TypeProblem | RangeProblem | null;
@@ -85,8 +85,9 @@ export const aBoolean: Check = (value) => typeof value === "boolean" ? null : "m
 /** A function. */
 export const aFunction: Check = (value) => typeof value === "function" ? null : "must be a function";
 
-/** An object. */
-export const anObject: Check = (value) => typeof value === "object" && value !== null ? null : "must be an object";
+/** An object. Of what is none only the kind is shown: it may be a key that was meant to be in it. */
+export const anObject: Check = (value) =>
+  typeof value === "object" && value !== null ? null : { type: "must be an object", found: describeType(value) };
 
 /** A string with something in it. */
 export const aString: Check = (value) =>

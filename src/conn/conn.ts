@@ -74,3 +74,19 @@ export function writeTo(conn: ConnLike, p: Uint8Array): Promise<number> {
 export async function endWriting(conn: ConnLike): Promise<void> {
   await conn.closeWrite?.();
 }
+
+/**
+ * An address of a conn, if it tells one.
+ *
+ * @param conn The conn
+ * @param which Which one
+ * @returns The address; `undefined` if there is none, or if the conn throws
+ */
+export function addressOf(conn: ConnLike, which: "localAddr" | "remoteAddr"): Deno.Addr | undefined {
+  try {
+    return conn[which];
+  } catch {
+    // A conn whose address is not known any more: that fails nothing but the question.
+    return undefined;
+  }
+}

@@ -5,6 +5,7 @@
  */
 import { addressPairs, type DatagramAddress } from "./address.ts";
 import { SocketDatagramTransport } from "./transport.ts";
+import { makeProtocol } from "../transport/callbacks.ts";
 import { aBoolean, aFunction, anObject, checkOptions } from "../common/options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "../transport/types.ts";
 import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
@@ -84,7 +85,7 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   const socket = await openDatagramSocket(options);
   let transport, protocol;
   try {
-    protocol = protocolFactory();
+    protocol = makeProtocol(protocolFactory);
     transport = new SocketDatagramTransport(socket, protocol);
   } catch (error) {
     await new Promise<void>((closed) => socket.close(closed));

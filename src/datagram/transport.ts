@@ -14,7 +14,9 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import { callExceptionHandler } from "../transport/exception_handler.ts";
+import { describeType } from "../common/describe.ts";
+import { CallbackRunner, type CallbacksOwner } from "../transport/callbacks.ts";
+import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import type {
   BaseProtocolLike,
   DatagramProtocolLike,
@@ -35,9 +37,10 @@ interface Outgoing {
 }
 
 /** A transport over a datagram socket. */
-export class SocketDatagramTransport implements DatagramTransport, DatagramReceiver {
+export class SocketDatagramTransport implements DatagramTransport, DatagramReceiver, CallbacksOwner {
   readonly #socket: DatagramSocket;
   readonly #marks = new WaterMarks();
+  readonly #callbacks = new CallbackRunner<DatagramProtocolLike>(this);
   #protocol: DatagramProtocolLike;
   #phase: Phase = "init";
   #head: Outgoing | null = null;
@@ -63,7 +66,7 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
   start(): void {
     this.#phase = "open";
     this.#socket.start(this);
-    const error = this.#call("connectionMade", () => this.#protocol.connectionMade(this));
+    const error = this.#callbacks.call(this.#protocol, "connectionMade", (protocol) => protocol.connectionMade(this));
     if (error !== null) throw error;
   }
 
@@ -87,7 +90,7 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
 
   sendto(data: Uint8Array, addr?: Deno.NetAddr): void {
     if (!(data instanceof Uint8Array)) {
-      throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not "${typeof data}"`);
+      throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not ${describeType(data)}`);
     }
     const to = targetOf(this.#socket, addr);
     if (this.isClosing()) return this.#drop();
@@ -129,11 +132,13 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
   // What the socket calls.
 
   received(data: Bytes, from: Deno.NetAddr): void {
-    if (this.#phase === "open") this.#call("datagramReceived", () => this.#protocol.datagramReceived(data, from));
+    if (this.#phase !== "open") return;
+    this.#callbacks.call(this.#protocol, "datagramReceived", (protocol) => protocol.datagramReceived(data, from));
   }
 
   failed(error: Error): void {
-    if (this.#phase !== "lost") this.#call("errorReceived", () => this.#protocol.errorReceived(error));
+    if (this.#phase === "lost") return;
+    this.#callbacks.call(this.#protocol, "errorReceived", (protocol) => protocol.errorReceived(error));
   }
 
   #sendHead({ data, to }: Outgoing): void {
@@ -155,16 +160,19 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
   #checkMarks(): void {
     if (this.#phase === "lost") return;
     const change = this.#marks.update(this.#size);
-    if (change === "pause") this.#inform("pauseWriting", () => this.#protocol.pauseWriting());
-    else if (change === "resume") this.#inform("resumeWriting", () => this.#protocol.resumeWriting());
+    if (change === "pause") {
+      this.#callbacks.inform(this.#protocol, "pauseWriting", (protocol) => protocol.pauseWriting());
+    } else if (change === "resume") {
+      this.#callbacks.inform(this.#protocol, "resumeWriting", (protocol) => protocol.resumeWriting());
+    }
   }
 
   /** Drops a datagram on an endpoint that is closing (SPEC W6). */
   #drop(): void {
     if (++this.#dropped < FIRST_WARNED_DROP) return;
     callExceptionHandler({
-      message: "A closing datagram endpoint is still sent to",
-      error: new Error(`Cannot send a datagram: the endpoint is closing; "${this.#dropped}" datagrams were dropped`),
+      message: "Datagram dropped",
+      error: new Error(`Cannot send a datagram: the endpoint is closing; ${this.#dropped} datagrams were dropped`),
       protocol: this.#protocol,
       transport: this,
     });
@@ -175,35 +183,17 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     this.#phase = "lost";
     this.#head = this.#tail = null;
     this.#size = 0;
-    this.#socket.close(() => this.#inform("connectionLost", () => this.#protocol.connectionLost(error)));
+    this.#socket.close(() => {
+      this.#callbacks.inform(this.#protocol, "connectionLost", (protocol) => protocol.connectionLost(error));
+    });
   }
 
-  /** Calls a callback whose failure is fatal (SPEC C6); returns that failure. */
-  #call(name: string, callback: () => unknown): Error | null {
-    return this.#guard(name, callback, (error) => this.#lose(error));
+  report(context: ErrorContext): void {
+    callExceptionHandler(context);
   }
 
-  /** Calls a callback that only informs: its failure is reported, and no more. */
-  #inform(name: string, callback: () => unknown): void {
-    this.#guard(name, callback, () => {});
-  }
-
-  #guard(name: string, callback: () => unknown, failed: (error: Error) => void): Error | null {
-    const fail = (thrown: unknown): Error => {
-      const error = thrown instanceof Error ? thrown : new Error(`${name}() threw "${thrown}"`, { cause: thrown });
-      const message = `Cannot finish ${name}(): the protocol threw`;
-      callExceptionHandler({ message, error, protocol: this.#protocol, transport: this });
-      failed(error);
-      return error;
-    };
-    try {
-      const result = callback();
-      // An `async` callback fails later, but no less.
-      if (result instanceof Promise) result.catch(fail);
-      return null;
-    } catch (thrown) {
-      return fail(thrown);
-    }
+  protocolFailed(error: Error): void {
+    this.#lose(error);
   }
 }
 
@@ -219,5 +209,7 @@ function checkedProtocol(protocol: DatagramProtocolLike): DatagramProtocolLike {
   if (typeof (protocol as Partial<DatagramProtocolLike> | null | undefined)?.datagramReceived === "function") {
     return protocol;
   }
-  throw new TypeError(`Cannot use a protocol: it must have datagramReceived(), as "${protocol}" has not`);
+  throw new TypeError(
+    `Cannot use ${describeType(protocol)} as a protocol: it must have datagramReceived()`,
+  );
 }

@@ -8,6 +8,8 @@ import { ConnTransport, type ConnTransportOptions } from "../transport/conn_tran
 import { describe } from "../common/describe.ts";
 import { dial, dialUnix, type LocalAddress, tuneConn } from "./dial.ts";
 import { throwIfAborted } from "../common/abort.ts";
+import { describeType } from "../common/describe.ts";
+import { makeProtocol } from "../transport/callbacks.ts";
 import {
   aBoolean,
   aDelay,
@@ -208,11 +210,13 @@ export async function createUnixConnection<P extends BaseProtocolLike>(
  */
 export function checkFactory(doing: string, protocolFactory: unknown): void {
   if (typeof protocolFactory === "function") return;
-  throw new TypeError(`Cannot ${doing}: the protocol factory must be a function, not "${typeof protocolFactory}"`);
+  throw new TypeError(`Cannot ${doing}: the protocol factory must be a function, not ${describeType(protocolFactory)}`);
 }
 
 const tlsCheck: Check = (value) =>
-  typeof value === "boolean" || anObject(value) === null ? null : "must be a boolean or an object";
+  typeof value === "boolean" || anObject(value) === null
+    ? null
+    : { type: "must be a boolean or an object", found: describeType(value) };
 const familyCheck: Check = (value) => value === 4 || value === 6 ? null : "must be 4 or 6";
 const connCheck: Check = (value) => {
   const { read, write, close } = (value ?? {}) as Partial<ConnLike>;
@@ -274,7 +278,7 @@ async function connectOver<P extends BaseProtocolLike>(
   throwIfAborted(signal);
   let transport: ConnTransport, protocol: P;
   try {
-    protocol = protocolFactory();
+    protocol = makeProtocol(protocolFactory);
     transport = new ConnTransport(conn, protocol as unknown as StreamProtocolLike, around);
   } catch (error) {
     conn.close();

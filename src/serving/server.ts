@@ -11,11 +11,12 @@
  *
  * @module
  */
-import type { ConnLike } from "../conn/conn.ts";
+import { addressOf, type ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { tuneConn } from "./dial.ts";
-import { ClosedError, toNetError } from "../common/errors.ts";
-import { callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { asError, ClosedError, toNetError } from "../common/errors.ts";
+import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
+import { type Audience, callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { aDelay, aSignal, checkOptions } from "../common/options.ts";
 import { CancellableTimer } from "../common/timer.ts";
 import type { BaseProtocolLike, StreamProtocolLike } from "../transport/types.ts";
@@ -291,7 +292,8 @@ export class Server implements AsyncDisposable {
     return !this.#isClosed() && count >= (this.#options.maxConnections ?? Infinity);
   }
 
-  async #acceptFailed(thrown: unknown): Promise<void> {
+  async #acceptFailed(reason: unknown): Promise<void> {
+    const thrown = asError(reason, "accept()");
     if (this.#isClosed() || clientErrors.some((Class) => thrown instanceof Class)) return;
     const error = toNetError(thrown, "accept");
     if (thrown instanceof Deno.errors.BadResource || thrown instanceof Deno.errors.Interrupted) {
@@ -339,8 +341,9 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       if (!this.#isClosed()) {
         this.#report({
-          message: "Cannot serve a client: the TLS handshake failed",
+          message: "TLS handshake failed",
           error: toNetError(error, "accept"),
+          peername: addressOf(conn, "remoteAddr"),
         });
       }
     }
@@ -353,12 +356,12 @@ export class Server implements AsyncDisposable {
   #connect(conn: ConnLike, around: ConnTransportOptions): void {
     let transport: ConnTransport;
     try {
-      const protocol = this.#options.protocolFactory() as StreamProtocolLike;
+      const protocol = makeProtocol(this.#options.protocolFactory, this.#report) as StreamProtocolLike;
       transport = new ConnTransport(conn, protocol, around);
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(`The protocol factory threw "${thrown}"`);
       conn.close();
-      this.#report({ message: "Cannot serve a client: the protocol factory failed", error });
+      const error = asError(thrown, "the protocol factory");
+      this.#report({ message: FACTORY_FAILED, error, peername: addressOf(conn, "remoteAddr") });
       return this.#oneLess();
     }
     this.#transports.add(transport);
@@ -378,11 +381,11 @@ export class Server implements AsyncDisposable {
     return this.#state === "closing" || this.#state === "closed";
   }
 
-  readonly #report = (context: ErrorContext): void => {
+  readonly #report = (context: ErrorContext, audience: Audience = "everyone"): void => {
     const { onError } = this.#options;
     const full = { ...context, server: this };
-    if (onError === undefined) callExceptionHandler(full);
-    else callHandler(() => onError(context.error, full), full);
+    if (onError !== undefined) callHandler((context) => onError(context.error, context), full);
+    else if (audience === "everyone") callExceptionHandler(full);
   };
 
   /** What is around all transports: one object, as there may be many. */

@@ -10,7 +10,7 @@ import {
   type ServeOptions,
   type UnixListenOptions,
 } from "../serving/create_server.ts";
-import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { describeType } from "../common/describe.ts";
 import { type StreamOptions, takeStreamOptions } from "./open_connection.ts";
 import type { Server } from "../serving/server.ts";
 import { type ClientConnected, StreamReaderProtocol } from "./stream_reader_protocol.ts";
@@ -19,8 +19,12 @@ import { StreamReader } from "./stream_reader.ts";
 /**
  * Opens a server that calls a handler with a pair of streams for each connection. As `asyncio.start_server`.
  *
- * When the promise of the handler settles the connection is closed, after what was written is sent. If it rejects that is
- * also reported. A handler that returns nothing keeps the connection, to be closed by `writer.close()`.
+ * When the promise of the handler settles the connection is closed, after what was written is sent. A handler that is not
+ * `async` and returns nothing keeps its connection, to be closed by `writer.close()`, as in asyncio.
+ *
+ * A handler that rejects or throws is reported to `onError`, or else to the exception handler, which prints one line that
+ * names the peer. Not so if it rejects with the error its connection was lost with, such as a reset by the peer (also as a
+ * `cause`): of that only an `onError` is told, so a peer that vanishes prints nothing.
  *
  * @param handler Handles a connection
  * @param options Where to listen, and how
@@ -78,16 +82,9 @@ async function serveStreams<O extends ServeOptions>(
   options: O & StreamOptions,
 ): Promise<Server> {
   if (typeof handler !== "function") {
-    throw new TypeError(`Cannot serve: the handler must be a function, not "${typeof handler}"`);
+    throw new TypeError(`Cannot serve: the handler must be a function, not ${describeType(handler)}`);
   }
   const { limit, readAhead, rest } = takeStreamOptions("serve", options);
-  const onError = (error: Error, context: ErrorContext): void => {
-    const full = { ...context, server };
-    if (options.onError === undefined) callExceptionHandler(full);
-    else options.onError(error, full);
-  };
-  const protocolOptions = { readAhead, onError };
-  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, protocolOptions);
-  const server = await serve(protocolFactory, rest);
-  return server;
+  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, { readAhead });
+  return await serve(protocolFactory, rest);
 }

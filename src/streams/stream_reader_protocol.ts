@@ -8,7 +8,9 @@
  * @module
  */
 import { DrainGate } from "./drain_gate.ts";
-import { callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { asError, comesOf } from "../common/errors.ts";
+import { promiseOf } from "../common/promise_of.ts";
+import { callHandler, type ErrorContext, reportOnTransport } from "../transport/exception_handler.ts";
 import { BufferedProtocol } from "../transport/protocols.ts";
 import { ReceiveBuffer } from "../memory/receive_buffer.ts";
 import type { ReadQueue } from "./read_queue.ts";
@@ -16,15 +18,24 @@ import { queueOf, type StreamReader } from "./stream_reader.ts";
 import { type FlowControl, StreamWriter } from "./stream_writer.ts";
 import type { Transport } from "../transport/types.ts";
 
-/** Handles a connection that a server accepted. */
+/**
+ * Handles a connection that a server accepted.
+ *
+ * When the promise it returns settles, the connection is closed, after what was written is sent. A handler that is not `async`
+ * and returns nothing keeps its connection open, as in asyncio: it is closed by `writer.close()` or by the peer.
+ */
 export type ClientConnected = (reader: StreamReader, writer: StreamWriter) => void | Promise<void>;
 
 /** How a {@linkcode StreamReaderProtocol} behaves. */
 export interface StreamReaderProtocolOptions {
   /** Keeps a read under way, within twice the reader's limit, instead of reading on demand. */
-  readAhead?: boolean;
-  /** Where errors of the handler go; the exception handler by default. */
-  onError?: (error: Error, context: ErrorContext) => void;
+  readAhead?: boolean | undefined;
+  /**
+   * Takes the errors of the handler. By default they go where other errors of the transport go: to the `onError` of its
+   * server, or else to the exception handler. The latter is not told of a handler that rejects with the error the
+   * connection was lost with, such as a reset by the peer.
+   */
+  onError?: ((error: Error, context: ErrorContext) => void) | undefined;
 }
 
 /**
@@ -54,6 +65,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   readonly #landing = new ReceiveBuffer();
   /** The memory of a `readinto`, if that is being read into. */
   #target: Uint8Array | null = null;
+  #lostWith: Error | null = null;
 
   /**
    * Makes the glue; to be handed to `createConnection` or `createServer`.
@@ -142,6 +154,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @param error Why, or `null`
    */
   override connectionLost(error: Error | null): void {
+    this.#lostWith = error;
     if (error === null) this.#queue.end();
     else this.#queue.fail(error);
     this.#landing.abandon();
@@ -167,29 +180,30 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   }
 
   #handle(handler: ClientConnected, writer: StreamWriter): void {
-    let result;
+    const { transport } = writer;
+    let result: unknown;
     try {
       result = handler(this.#reader, writer);
-    } catch (error) {
-      this.#handlerFailed(error, writer);
-      return;
+    } catch (thrown) {
+      return this.#handlerFailed(thrown, transport);
     }
     // What is no promise counts as nothing: `(_, writer) => writers.add(writer)` returns a set.
-    if (typeof (result as Partial<Promise<void>> | null | undefined)?.then !== "function") return;
-    Promise.resolve(result).then(
-      () => void writer.transport.close(),
-      (error) => this.#handlerFailed(error, writer),
-    );
+    promiseOf(result)?.then(() => transport.close(), (thrown) => this.#handlerFailed(thrown, transport));
   }
 
-  #handlerFailed(thrown: unknown, writer: StreamWriter): void {
-    const error = thrown instanceof Error ? thrown : new Error(`The handler threw "${thrown}"`, { cause: thrown });
-    const { transport } = writer;
-    const context = { message: "Cannot go on with a connection: its handler failed", error, protocol: this, transport };
-    const { onError } = this.#options;
-    if (onError === undefined) callExceptionHandler(context);
-    else callHandler(() => onError(error, context), context);
+  #handlerFailed(thrown: unknown, transport: Transport): void {
+    const error = asError(thrown, "the handler");
+    // In a microtask: a write learns of the loss just before connectionLost() is called.
+    queueMicrotask(() => this.#report({ message: "Handler failed", error, protocol: this, transport }));
     transport.close();
+  }
+
+  /** Reports why the handler failed. If it is what the connection was lost with, only an `onError` is told (SPEC S4). */
+  #report(context: ErrorContext): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) return callHandler((context) => onError(context.error, context), context);
+    const dueToLoss = this.#lostWith !== null && comesOf(context.error, this.#lostWith);
+    reportOnTransport(context, dueToLoss ? "onError" : "everyone");
   }
 }
 

@@ -17,7 +17,8 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import { callExceptionHandler } from "../transport/exception_handler.ts";
+import { CallbackRunner, type CallbacksOwner, makeProtocol } from "../transport/callbacks.ts";
+import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { explained } from "../common/errors.ts";
 import { throwIfAborted } from "../common/abort.ts";
 import { describe, describeType, quote } from "../common/describe.ts";
@@ -112,7 +113,7 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   throwIfAborted(options.signal);
   const { stdin = "piped", stdout = "piped", stderr = "piped", ...rest } = options;
   const stdio = { stdin, stdout, stderr };
-  const protocol = checkedProtocol(protocolFactory());
+  const protocol = checkedProtocol(makeProtocol(protocolFactory));
   const child = spawn(program, { args: [...args], ...stdio, ...rest });
   const transport = new ChildTransport(child, stdio, protocol);
   await transport.start();
@@ -127,12 +128,13 @@ function spawn(program: string | URL, options: Deno.CommandOptions): Deno.ChildP
   }
 }
 
-class ChildTransport implements SubprocessTransport, PipeOwner {
+class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritePipeTransport | null;
   readonly #stdout: ReadPipeTransport | null;
   readonly #stderr: ReadPipeTransport | null;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #callbacks = new CallbackRunner<SubprocessProtocolLike>(this);
   #protocol: SubprocessProtocolLike;
   #phase: "open" | "closing" | "lost" = "open";
   #openPipes = 0;
@@ -154,7 +156,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
 
   /** Tells the protocol of its process, and begins to read. If the protocol throws, so does this, when all is over. */
   async start(): Promise<void> {
-    const error = this.#call("connectionMade", (protocol) => protocol.connectionMade(this));
+    const error = this.#callbacks.call(this.#protocol, "connectionMade", (protocol) => protocol.connectionMade(this));
     // Also those that the protocol closed just now: each tells of its end only after its start.
     for (const pipe of this.#pipes) pipe.start();
     this.#child.status.then(returncodeOf, returncodeOfError).then((returncode) => this.#exited(returncode));
@@ -226,21 +228,32 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
   // What the pipes call.
 
   pipeDataReceived(fd: number, data: Bytes): void {
-    this.#call("pipeDataReceived", (protocol) => protocol.pipeDataReceived(fd, data));
+    this.#callbacks.call(this.#protocol, "pipeDataReceived", (protocol) => protocol.pipeDataReceived(fd, data));
   }
 
   pipeConnectionLost(fd: number, error: Error | null): void {
-    this.#call("pipeConnectionLost", (protocol) => protocol.pipeConnectionLost(fd, error));
+    this.#callbacks.call(this.#protocol, "pipeConnectionLost", (protocol) => protocol.pipeConnectionLost(fd, error));
     this.#openPipes--;
     this.#loseIfAllEnded();
   }
 
   pauseWriting(): void {
-    this.#inform("pauseWriting", (protocol) => protocol.pauseWriting());
+    this.#callbacks.inform(this.#protocol, "pauseWriting", (protocol) => protocol.pauseWriting());
   }
 
   resumeWriting(): void {
-    this.#inform("resumeWriting", (protocol) => protocol.resumeWriting());
+    this.#callbacks.inform(this.#protocol, "resumeWriting", (protocol) => protocol.resumeWriting());
+  }
+
+  // What the callbacks call.
+
+  report(context: ErrorContext): void {
+    callExceptionHandler(context);
+  }
+
+  protocolFailed(error: Error): void {
+    this.#error ??= error;
+    this.close();
   }
 
   get #pipes(): (WritePipeTransport | ReadPipeTransport)[] {
@@ -254,7 +267,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
 
   #exited(returncode: number): void {
     this.#returncode = returncode;
-    this.#call("processExited", (protocol) => protocol.processExited());
+    this.#callbacks.call(this.#protocol, "processExited", (protocol) => protocol.processExited());
     this.#stdin?.close();
     this.#loseIfAllEnded();
   }
@@ -263,49 +276,9 @@ class ChildTransport implements SubprocessTransport, PipeOwner {
     if (this.#returncode === null || this.#openPipes > 0) return;
     this.#phase = "lost";
     queueMicrotask(() => {
-      this.#inform("connectionLost", (protocol) => protocol.connectionLost(this.#error));
+      this.#callbacks.inform(this.#protocol, "connectionLost", (protocol) => protocol.connectionLost(this.#error));
       this.#ended.resolve();
     });
-  }
-
-  /** Calls a callback whose failure is fatal (SPEC C6); returns that failure. */
-  #call(name: string, callback: (protocol: SubprocessProtocolLike) => unknown): Error | null {
-    return this.#guard(name, callback, (error) => {
-      this.#error ??= error;
-      this.close();
-    });
-  }
-
-  /** Calls a callback that only informs: its failure is reported, and no more. */
-  #inform(name: string, callback: (protocol: SubprocessProtocolLike) => unknown): void {
-    this.#guard(name, callback, () => {});
-  }
-
-  #guard(
-    name: string,
-    callback: (protocol: SubprocessProtocolLike) => unknown,
-    failed: (error: Error) => void,
-  ): Error | null {
-    const protocol = this.#protocol;
-    const fail = (thrown: unknown): Error => {
-      const error = thrown instanceof Error ? thrown : new Error(`${name}() threw "${thrown}"`, { cause: thrown });
-      callExceptionHandler({
-        message: `Cannot finish ${name}(): the protocol threw`,
-        error,
-        protocol,
-        transport: this,
-      });
-      failed(error);
-      return error;
-    };
-    try {
-      const result = callback(protocol);
-      // An `async` callback fails later, but no less.
-      if (result instanceof Promise) result.catch(fail);
-      return null;
-    } catch (thrown) {
-      return fail(thrown);
-    }
   }
 }
 
@@ -382,9 +355,9 @@ function checkedProtocol<P extends SubprocessProtocolLike>(protocol: P): P {
   const methods = [pipeDataReceived, pipeConnectionLost, processExited];
   if (methods.every((method) => typeof method === "function")) return protocol;
   throw new TypeError(
-    `Cannot use a protocol: it must have pipeDataReceived(), pipeConnectionLost() and processExited(), which ${
-      describe(protocol)
-    } has not`,
+    `Cannot use ${
+      describeType(protocol)
+    } as a protocol: it must have pipeDataReceived(), pipeConnectionLost() and processExited()`,
   );
 }
 

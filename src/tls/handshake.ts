@@ -5,7 +5,7 @@
  */
 import type { ConnLike } from "../conn/conn.ts";
 import type { TlsInfo } from "../transport/types.ts";
-import { toNetError } from "../common/errors.ts";
+import { asError, toNetError } from "../common/errors.ts";
 
 /** A connection after its handshake. */
 export interface SecureConn {
@@ -88,7 +88,7 @@ export function handshakeError(thrown: unknown): Error {
     return new Deno.errors.ConnectionReset(`Cannot ${DOING}: the peer closed the connection`, { cause: thrown });
   }
   if (thrown instanceof Deno.errors.InvalidData || !isSystemError(thrown)) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = asError(thrown, "the TLS handshake").message;
     return new Deno.errors.InvalidData(`Cannot ${DOING}: ${why}`, { cause: thrown });
   }
   return toNetError(thrown, DOING);

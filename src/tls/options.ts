@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { describe, describeType, quote } from "../common/describe.ts";
+import { noOption } from "../common/options.ts";
 
 /** A certificate and its private key. */
 export interface TlsIdentity {
@@ -135,7 +137,7 @@ const commonChecks: Checks = {
   alpnProtocols: (value, name) =>
     checkList(value, name, (protocol) => {
       const { length } = new TextEncoder().encode(protocol);
-      if (length < 1 || length > 255) fail(`"${name}" has "${protocol}", which is not of 1 to 255 bytes`);
+      if (length < 1 || length > 255) fail(`"${name}" has ${quote(protocol)}, which is not of 1 to 255 bytes`);
     }),
   handshakeTimeout: checkTimeout,
   shutdownTimeout: checkTimeout,
@@ -161,13 +163,13 @@ const serverChecks: Checks = {
   key: checkText,
   clientAuth: (value, name) => {
     if (value !== "none" && value !== "request" && value !== "require") {
-      fail(`"${name}" must be "none", "request" or "require", not "${value}"`);
+      fail(`"${name}" must be "none", "request" or "require", not ${describe(value)}`);
     }
   },
   serverNames: (value, name) => {
     if (typeof value !== "object" || value === null) fail(`"${name}" must be an object`);
     for (const [serverName, identity] of Object.entries(value as object)) {
-      const where = ` of "${name}" "${serverName}"`;
+      const where = ` of "${name}" ${quote(serverName)}`;
       if (typeof identity !== "object" || identity === null) fail(`the value${where} must be a cert and a key`);
       check(identity, identityChecks);
       checkIdentity(identity, where);
@@ -179,17 +181,23 @@ const identityChecks: Checks = { cert: checkText, key: checkText };
 
 /** Options set to undefined count as not set. */
 function check(options: object, checks: Checks): void {
-  if (typeof options !== "object" || options === null) fail(`they must be an object, not "${options}"`);
+  if (typeof options !== "object" || options === null) fail(`they must be an object, not ${describe(options)}`);
   for (const [name, value] of Object.entries(options)) {
     const checkValue = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (checkValue === undefined) fail(`there is no option "${name}" here`);
+    if (checkValue === undefined) fail(noOption(name, Object.keys(checks)));
     if (value !== undefined) checkValue(value, name);
   }
 }
 
 function checkType(value: unknown, name: string, type: "string" | "boolean" | "number"): void {
   const actual = typeof value;
-  if (actual !== type) fail(`"${name}" must be a ${type}, not "${value}"`);
+  if (actual !== type) {
+    fail(`"${name}" must be a ${type}, not ${isSecret(name) ? describeType(value) : describe(value)}`);
+  }
+}
+
+function isSecret(name: string): boolean {
+  return name === "key" || name === "cert";
 }
 
 function checkText(value: unknown, name: string): void {
@@ -198,9 +206,9 @@ function checkText(value: unknown, name: string): void {
 }
 
 function checkList(value: unknown, name: string, checkItem: (item: string) => void): void {
-  if (!Array.isArray(value)) fail(`"${name}" must be an array of strings, not "${value}"`);
+  if (!Array.isArray(value)) fail(`"${name}" must be an array of strings, not ${describeType(value)}`);
   for (const item of value) {
-    if (typeof item !== "string") fail(`"${name}" must be an array of strings, but has "${item}"`);
+    if (typeof item !== "string") fail(`"${name}" must be an array of strings, but has ${describeType(item)}`);
     checkItem(item);
   }
 }
@@ -209,7 +217,9 @@ function checkTimeout(value: unknown, name: string): void {
   checkType(value, name, "number");
   // Written so that NaN is refused as well.
   if (!((value as number) > 0)) {
-    throw new RangeError(`Cannot use the TLS options: "${name}" must be more than 0 milliseconds, not "${value}"`);
+    throw new RangeError(
+      `Cannot use the TLS options: "${name}" must be more than 0 milliseconds, not ${describe(value)}`,
+    );
   }
 }
 

@@ -1,7 +1,11 @@
 /**
- * The life of a protocol on a connection: the only place that calls its callbacks, and that routes what they throw.
+ * The only place that calls the callbacks of protocols, and that routes what they throw: {@linkcode CallbackRunner} for every
+ * kind of protocol, and on top of it {@linkcode Callbacks} for those of streams of bytes.
  *
- * The order of callbacks (SPEC C1) is a table of states and events. A callback that the table does not have for the state
+ * A callback that throws is reported and is fatal to the connection, but for those that only inform (SPEC C6). One that
+ * returns a promise (an `async` method) and rejects counts as one that throws. What is thrown may be of any type (C11).
+ *
+ * The order of the callbacks of a stream protocol (SPEC C1) is a table of states and events. A callback that the table does not have for the state
  * is not called: so nothing comes after `connectionLost`, whatever the rest of a transport does. `flow` is
  * `pauseWriting` and `resumeWriting`.
  *
@@ -13,14 +17,20 @@
  *                          +---connectionLost----+--> lost
  * ```
  *
- * A callback that throws is reported and is fatal to the connection (SPEC C6), but for those that only inform. One that
- * returns a promise (an `async` method) and rejects counts as one that throws.
- *
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import type { ErrorContext } from "./exception_handler.ts";
-import type { BaseTransport, BufferedProtocolLike, ProtocolLike, StreamProtocolLike } from "./types.ts";
+import { describeType } from "../common/describe.ts";
+import { asError } from "../common/errors.ts";
+import { promiseOf } from "../common/promise_of.ts";
+import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import type {
+  BaseProtocolLike,
+  BaseTransport,
+  BufferedProtocolLike,
+  ProtocolLike,
+  StreamProtocolLike,
+} from "./types.ts";
 
 type State = "init" | "made" | "eof" | "lost";
 type Event = "connectionMade" | "data" | "eofReceived" | "flow" | "connectionLost";
@@ -32,7 +42,7 @@ const transitions: Record<State, Partial<Record<Event, State>>> = {
   lost: {},
 };
 
-/** What a callbacks needs of the transport it belongs to. */
+/** What a runner of callbacks needs of the transport it belongs to. */
 export interface CallbacksOwner extends BaseTransport {
   /** Ends the connection because of an error of the protocol. */
   protocolFailed(error: Error): void;
@@ -40,9 +50,116 @@ export interface CallbacksOwner extends BaseTransport {
   report(context: ErrorContext): void;
 }
 
-/** Calls a protocol, in order. */
-export class Callbacks {
+/** Calls single callbacks of a protocol of any kind. */
+export class CallbackRunner<P extends BaseProtocolLike> {
   readonly #owner: CallbacksOwner;
+
+  /**
+   * @param owner The transport
+   */
+  constructor(owner: CallbacksOwner) {
+    this.#owner = owner;
+  }
+
+  /**
+   * Calls a callback whose failure is fatal to the connection.
+   *
+   * @param protocol The protocol
+   * @param name The name of the callback
+   * @param callback Calls it
+   * @returns What it threw, after it was reported; `null` if it returned
+   */
+  call(protocol: P, name: string, callback: (protocol: P) => unknown): Error | null {
+    try {
+      this.settle(protocol, name, callback(protocol));
+      return null;
+    } catch (thrown) {
+      return this.failed(protocol, name, thrown);
+    }
+  }
+
+  /**
+   * Calls a callback that only informs: its failure is reported, and no more.
+   *
+   * @param protocol The protocol
+   * @param name The name of the callback
+   * @param callback Calls it
+   */
+  inform(protocol: P, name: string, callback: (protocol: P) => unknown): void {
+    try {
+      promiseOf(callback(protocol))?.catch((thrown) => this.report(protocol, name, thrown));
+    } catch (thrown) {
+      this.report(protocol, name, thrown);
+    }
+  }
+
+  /**
+   * Takes what a callback returned: an `async` one fails later, but no less.
+   *
+   * @param protocol The protocol
+   * @param name The name of the callback
+   * @param result What it returned
+   */
+  settle(protocol: P, name: string, result: unknown): void {
+    promiseOf(result)?.catch((thrown) => this.failed(protocol, name, thrown));
+  }
+
+  /**
+   * Reports what a callback threw, and ends the connection.
+   *
+   * @param protocol The protocol
+   * @param name The name of the callback
+   * @param thrown What was thrown, of any type
+   * @returns The same as an error
+   */
+  failed(protocol: P, name: string, thrown: unknown): Error {
+    const error = this.report(protocol, name, thrown);
+    this.#owner.protocolFailed(error);
+    return error;
+  }
+
+  /**
+   * Reports what a callback threw.
+   *
+   * @param protocol The protocol
+   * @param name The name of the callback
+   * @param thrown What was thrown, of any type
+   * @returns The same as an error
+   */
+  protected report(protocol: P, name: string, thrown: unknown): Error {
+    const error = asError(thrown, `${name}()`);
+    this.#owner.report({ message: `${name}() failed`, error, protocol, transport: this.#owner });
+    return error;
+  }
+}
+
+/**
+ * Has a user's factory make a protocol.
+ *
+ * @param factory The factory
+ * @param report Takes the error of an `async` factory that rejects
+ * @returns The protocol; it is not yet known to be one
+ * @throws {TypeError} If the factory returned a promise
+ * @throws What the factory threw, as an error
+ */
+export function makeProtocol<P>(factory: () => P, report: (context: ErrorContext) => void = callExceptionHandler): P {
+  let protocol: P;
+  try {
+    protocol = factory();
+  } catch (thrown) {
+    throw asError(thrown, "the protocol factory");
+  }
+  const promise = promiseOf(protocol);
+  if (promise === null) return protocol;
+  promise.catch((thrown) => report({ message: FACTORY_FAILED, error: asError(thrown, "the protocol factory") }));
+  throw new TypeError("Cannot use a protocol: the protocol factory must return it, not a promise of it");
+}
+
+/** The message of the report of a factory that fails. */
+export const FACTORY_FAILED = "Protocol factory failed";
+
+/** Calls a protocol of a stream of bytes, in order. */
+export class Callbacks extends CallbackRunner<StreamProtocolLike> {
   #state: State = "init";
   #plain: ProtocolLike | null = null;
   #buffered: BufferedProtocolLike | null = null;
@@ -53,7 +170,7 @@ export class Callbacks {
    * @throws {TypeError} If it is no protocol
    */
   constructor(owner: CallbacksOwner, protocol: StreamProtocolLike) {
-    this.#owner = owner;
+    super(owner);
     this.protocol = protocol;
   }
 
@@ -71,7 +188,9 @@ export class Callbacks {
       this.#buffered = null;
     } else {
       throw new TypeError(
-        `Cannot use a protocol: it must have dataReceived(), or getBuffer() and bufferUpdated(), as "${protocol}" has not`,
+        `Cannot use ${
+          describeType(protocol)
+        } as a protocol: it must have dataReceived(), or getBuffer() and bufferUpdated()`,
       );
     }
   }
@@ -89,11 +208,8 @@ export class Callbacks {
    */
   connectionMade(transport: BaseTransport): void {
     if (!this.#enter("connectionMade")) return;
-    try {
-      this.#settle(this.protocol.connectionMade(transport), "connectionMade");
-    } catch (error) {
-      throw this.#failed(error, "connectionMade");
-    }
+    const error = this.call(this.protocol, "connectionMade", (protocol) => protocol.connectionMade(transport));
+    if (error !== null) throw error;
   }
 
   /**
@@ -103,11 +219,12 @@ export class Callbacks {
    */
   dataReceived(data: Bytes): void {
     if (this.#state !== "made") return;
+    const protocol = this.#plain!;
     try {
-      const result: unknown = this.#plain!.dataReceived(data);
-      if (result !== undefined) this.#settle(result, "dataReceived");
-    } catch (error) {
-      this.#failed(error, "dataReceived");
+      const result: unknown = protocol.dataReceived(data);
+      if (result !== undefined) this.settle(protocol, "dataReceived", result);
+    } catch (thrown) {
+      this.failed(protocol, "dataReceived", thrown);
     }
   }
 
@@ -119,16 +236,18 @@ export class Callbacks {
    */
   getBuffer(sizeHint: number): Uint8Array | null {
     if (this.#state !== "made") return null;
+    const protocol = this.#buffered!;
     try {
-      const memory = this.#buffered!.getBuffer(sizeHint);
+      const memory = protocol.getBuffer(sizeHint);
       if (memory instanceof Uint8Array && memory.length > 0) return memory;
+      this.settle(protocol, "getBuffer", memory);
       throw new TypeError(
         memory instanceof Uint8Array
           ? "Cannot read: getBuffer() returned an empty Uint8Array"
-          : `Cannot read: getBuffer() must return a Uint8Array, not "${typeof memory}"`,
+          : `Cannot read: getBuffer() must return a Uint8Array, not ${describeType(memory)}`,
       );
-    } catch (error) {
-      this.#failed(error, "getBuffer");
+    } catch (thrown) {
+      this.failed(protocol, "getBuffer", thrown);
       return null;
     }
   }
@@ -140,11 +259,12 @@ export class Callbacks {
    */
   bufferUpdated(n: number): void {
     if (this.#state !== "made") return;
+    const protocol = this.#buffered!;
     try {
-      const result: unknown = this.#buffered!.bufferUpdated(n);
-      if (result !== undefined) this.#settle(result, "bufferUpdated");
-    } catch (error) {
-      this.#failed(error, "bufferUpdated");
+      const result: unknown = protocol.bufferUpdated(n);
+      if (result !== undefined) this.settle(protocol, "bufferUpdated", result);
+    } catch (thrown) {
+      this.failed(protocol, "bufferUpdated", thrown);
     }
   }
 
@@ -155,24 +275,21 @@ export class Callbacks {
    */
   eofReceived(): boolean {
     if (!this.#enter("eofReceived")) return false;
-    try {
-      const result: unknown = this.protocol.eofReceived();
-      this.#settle(result, "eofReceived");
-      return result === true;
-    } catch (error) {
-      this.#failed(error, "eofReceived");
-      return false;
-    }
+    let result: unknown;
+    this.call(this.protocol, "eofReceived", (protocol) => result = protocol.eofReceived());
+    return result === true;
   }
 
   /** Calls `pauseWriting`. */
   pauseWriting(): void {
-    if (this.#enter("flow")) this.#inform("pauseWriting", () => this.protocol.pauseWriting());
+    if (this.#enter("flow")) this.inform(this.protocol, "pauseWriting", (protocol) => protocol.pauseWriting());
   }
 
   /** Calls `resumeWriting`. */
   resumeWriting(): void {
-    if (this.#enter("flow")) this.#inform("resumeWriting", () => this.protocol.resumeWriting());
+    if (this.#enter("flow")) {
+      this.inform(this.protocol, "resumeWriting", (protocol) => protocol.resumeWriting());
+    }
   }
 
   /**
@@ -182,9 +299,12 @@ export class Callbacks {
    */
   connectionLost(error: Error | null): void {
     const wasMade = this.#state !== "init";
-    if (this.#enter("connectionLost") && wasMade) {
-      this.#inform("connectionLost", () => this.protocol.connectionLost(error));
-    }
+    if (!this.#enter("connectionLost") || !wasMade) return;
+    this.inform(this.protocol, "connectionLost", (protocol) => protocol.connectionLost(error));
+  }
+
+  override failed(protocol: StreamProtocolLike, name: string, thrown: unknown): Error {
+    return this.#state === "lost" ? this.report(protocol, name, thrown) : super.failed(protocol, name, thrown);
   }
 
   #enter(event: Event): boolean {
@@ -192,33 +312,6 @@ export class Callbacks {
     if (next === undefined) return false;
     this.#state = next;
     return true;
-  }
-
-  #inform(callback: string, call: () => unknown): void {
-    try {
-      const result = call();
-      if (result instanceof Promise) result.catch((error) => this.#report(error, callback));
-    } catch (error) {
-      this.#report(error, callback);
-    }
-  }
-
-  /** An `async` callback fails later, but no less. */
-  #settle(result: unknown, callback: string): void {
-    if (result instanceof Promise) result.catch((error) => this.#failed(error, callback));
-  }
-
-  #failed(thrown: unknown, callback: string): Error {
-    const error = this.#report(thrown, callback);
-    if (this.#state !== "lost") this.#owner.protocolFailed(error);
-    return error;
-  }
-
-  #report(thrown: unknown, callback: string): Error {
-    const error = thrown instanceof Error ? thrown : new Error(`${callback}() threw "${thrown}"`, { cause: thrown });
-    const message = `Cannot finish ${callback}(): the protocol threw`;
-    this.#owner.report({ message, error, protocol: this.protocol, transport: this.#owner });
-    return error;
   }
 }
 

@@ -18,10 +18,10 @@
  *
  * @module
  */
-import { type ConnLike, endWriting } from "../conn/conn.ts";
+import { addressOf, type ConnLike, endWriting } from "../conn/conn.ts";
 import { prepended } from "../conn/prepended.ts";
 import { ClosedError, lostError } from "../common/errors.ts";
-import { callExceptionHandler, type ErrorContext } from "./exception_handler.ts";
+import { type Audience, callExceptionHandler, type ErrorContext, type ErrorReporter } from "./exception_handler.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
 import { MAX_TIMER } from "../common/timer.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
@@ -42,13 +42,13 @@ export interface ConnTransportOptions {
   /** For TLS: how long flush and goodbye may take together, in milliseconds. */
   shutdownTimeout?: number;
   /** Where errors go that no caller waits for; the exception handler by default. */
-  report?: (context: ErrorContext) => void;
+  report?: (context: ErrorContext, audience: Audience) => void;
   /** Called after `connectionLost`. */
   onLost?: (transport: ConnTransport) => void;
 }
 
 /** A transport over a conn. */
-export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, WritePumpOwner {
+export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, ReadPumpOwner, WritePumpOwner {
   #options: ConnTransportOptions;
   readonly #callbacks: Callbacks;
   #conn: ConnLike;
@@ -238,9 +238,9 @@ export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, 
     return this.#reads.count;
   }
 
-  report(context: ErrorContext): void {
-    if (this.#options.report === undefined) callExceptionHandler(context);
-    else this.#options.report(context);
+  report(context: ErrorContext, audience: Audience = "everyone"): void {
+    if (this.#options.report !== undefined) this.#options.report(context, audience);
+    else if (audience === "everyone") callExceptionHandler(context);
   }
 
   protocolFailed(error: Error): void {
@@ -269,9 +269,9 @@ export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, 
       case "conn":
         return this.#conn as ExtraInfo[K];
       case "peername":
-        return this.#conn.remoteAddr as ExtraInfo[K];
+        return addressOf(this.#conn, "remoteAddr") as ExtraInfo[K];
       case "sockname":
-        return this.#conn.localAddr as ExtraInfo[K];
+        return addressOf(this.#conn, "localAddr") as ExtraInfo[K];
       default:
         return this.#options.extra?.[name];
     }
@@ -297,9 +297,9 @@ export class ConnTransport implements Transport, CallbacksOwner, ReadPumpOwner, 
   /** Drops a write on a connection that is closing (SPEC W6). */
   #drop(): void {
     if (++this.#dropped < FIRST_WARNED_DROP) return;
-    const error = new Error(`Cannot write: the connection is closing; "${this.#dropped}" writes were dropped`);
+    const error = new Error(`Cannot write: the connection is closing; ${this.#dropped} writes were dropped`);
     this.report({
-      message: "A closing connection is still written to",
+      message: "Write dropped",
       error,
       protocol: this.getProtocol(),
       transport: this,

@@ -8,8 +8,10 @@
  * @module
  */
 import { connFromReadable, connFromWritable } from "../conn/conn_from_streams.ts";
+import { describeType } from "../common/describe.ts";
+import { makeProtocol } from "./callbacks.ts";
 import { ConnTransport } from "./conn_transport.ts";
-import type { ErrorContext } from "./exception_handler.ts";
+import type { Audience, ErrorContext } from "./exception_handler.ts";
 import { aFunction, type Check, checkOptions } from "../common/options.ts";
 import type { BaseProtocolLike, BaseTransport, ProtocolLike } from "./types.ts";
 import type { ReadTransport, StreamProtocolLike, WriteTransport } from "./types.ts";
@@ -65,7 +67,7 @@ export async function connectReadPipe<P extends StreamProtocolLike>(
   pipe: ReadablePipe,
 ): Promise<ReadPipeConnection<P>> {
   checkArguments("connect a read pipe", protocolFactory, pipe, aReadablePipe);
-  const protocol = protocolFactory();
+  const protocol = makeProtocol(protocolFactory);
   const transport = new ReadPipeTransport(readableOf(pipe)!, protocol, pipe);
   // A promise, so that what it throws rejects.
   await transport.start();
@@ -111,7 +113,7 @@ export async function connectWritePipe<P extends BaseProtocolLike>(
   pipe: WritablePipe,
 ): Promise<WritePipeConnection<P>> {
   checkArguments("connect a write pipe", protocolFactory, pipe, aWritablePipe);
-  const protocol = protocolFactory();
+  const protocol = makeProtocol(protocolFactory);
   const transport = new WritePipeTransport(writableOf(pipe)!, protocol, pipe);
   // A promise, so that what it throws rejects.
   await transport.start();
@@ -160,8 +162,8 @@ export class WritePipeTransport extends ConnTransport {
     this.#calls.protocol = protocol;
   }
 
-  override report(context: ErrorContext): void {
-    super.report({ ...context, protocol: this.getProtocol() });
+  override report(context: ErrorContext, audience?: Audience): void {
+    super.report({ ...context, protocol: this.getProtocol() }, audience);
   }
 
   // A protocol that reads on demand pauses its transport at once. There is nothing here to hold back.
@@ -185,7 +187,7 @@ class WriteCalls implements ProtocolLike {
     const { connectionMade, connectionLost } = (protocol ?? {}) as Partial<BaseProtocolLike>;
     if (typeof connectionMade !== "function" || typeof connectionLost !== "function") {
       throw new TypeError(
-        `Cannot use a protocol: it must have connectionMade() and connectionLost(), as "${protocol}" has not`,
+        `Cannot use ${describeType(protocol)} as a protocol: it must have connectionMade() and connectionLost()`,
       );
     }
     this.#protocol = protocol;

@@ -1,6 +1,6 @@
 /** The error classes, and how values that are no errors become errors. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
-import { asError, ClosedError, explained, toNetError } from "../../src/common/errors.ts";
+import { asError, ClosedError, comesOf, explained, toNetError } from "../../src/common/errors.ts";
 import { hostileValues } from "../support/hostile_values.ts";
 
 Deno.test("ClosedError is an Error with a name and a cause", () => {
@@ -35,4 +35,27 @@ Deno.test("asError(), toNetError() and explained() make an error of any value, w
     'Cannot finish dataReceived(): it threw "text"',
   );
   assertEquals(asError(Object.create(null), "the handler").message, "Cannot finish the handler: it threw an object");
+});
+
+Deno.test("comesOf() finds an error by identity, as a cause and among several, at any depth up to a bound [S4]", () => {
+  const loss = new Deno.errors.ConnectionReset("reset");
+  let deep: unknown = loss;
+  for (let i = 0; i < 20; i++) deep = new Error("wrapped", { cause: deep });
+  const circle = new Error("circle");
+  circle.cause = circle;
+  for (const error of [loss, deep, new AggregateError([circle, new AggregateError([deep])])]) {
+    assert(comesOf(error, loss));
+  }
+  const throwing = Object.defineProperty(new Error("x"), "cause", {
+    get() {
+      throw loss;
+    },
+  });
+  const others = hostileValues().map(([, value]) => new Error("x", { cause: value }));
+  const alike = new Deno.errors.ConnectionReset("reset");
+  for (
+    const error of [circle, throwing, alike, new AggregateError(others), ...others, new Error("x", { cause: alike })]
+  ) {
+    assert(!comesOf(error, loss));
+  }
 });

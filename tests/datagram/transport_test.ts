@@ -177,7 +177,7 @@ Deno.test("DatagramTransport.sendto() refuses what is no datagram or no address,
   const { protocol, transport } = made(null);
   const check = () => {
     const sendto = (data: unknown, addr: unknown) => () => transport.sendto(data as never, addr as never);
-    assertThrows(sendto("text", peer), TypeError, 'data must be a Uint8Array, not "string"');
+    assertThrows(sendto("text", peer), TypeError, "data must be a Uint8Array, not a string");
     assertThrows(sendto(undefined, peer), TypeError);
     assertThrows(sendto(bytes("a"), { hostname: "", port: 1 }), TypeError);
     assertThrows(sendto(bytes("a"), { port: 1 }), TypeError);
@@ -241,7 +241,7 @@ Deno.test("DatagramTransport.sendto() drops on a closed endpoint and warns from 
   assertEquals(reports.length, 2);
   assertEquals(
     reports[1]?.error.message,
-    'Cannot send a datagram: the endpoint is closing; "6" datagrams were dropped',
+    "Cannot send a datagram: the endpoint is closing; 6 datagrams were dropped",
   );
   assertStrictEquals(reports[1]?.protocol, protocol);
   assertStrictEquals(reports[1]?.transport, transport);

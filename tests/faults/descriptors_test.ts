@@ -88,7 +88,7 @@ Deno.test(
     const port = Number(await program.next());
     const clients: Deno.Conn[] = [];
     for (let i = 0; i < CLIENTS; i++) clients.push(await Deno.connect({ port }));
-    assertStringIncludes(await program.next(), "Cannot accept connections for a while Error: Too many open files");
+    assertStringIncludes(await program.next(), "Cannot accept connections for a while: Error: Too many open files");
     for (const client of clients) client.close();
     await using good = await openConnection({ port });
     good.writer.write("served again\n");

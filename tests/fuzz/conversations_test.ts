@@ -6,6 +6,7 @@
 // a line that is too long, which asyncio would drop, and nothing is written by an end after its own `close()`.
 import { assertEquals } from "@std/assert";
 import {
+  ClosedError,
   IncompleteReadError,
   LimitOverrunError,
   openConnection,
@@ -139,7 +140,7 @@ class OurEnd implements End {
       if (error instanceof IncompleteReadError) return { incomplete: text(error.partial), expected: error.expected };
       if (error instanceof LimitOverrunError) return { overrun: true };
       if (error instanceof Deno.errors.ConnectionReset) return { lost: true };
-      if (error instanceof Error && error.constructor === Error) return { misuse: true };
+      if (error instanceof ClosedError) return { misuse: true };
       return { error: String(error) };
     }
   }

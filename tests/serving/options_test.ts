@@ -261,7 +261,11 @@ Deno.test("reusePort without the flag it needs is an error, and does not end the
 Deno.test("a factory whose product is no protocol: TypeError, and the connection is closed [V2]", async () => {
   for (const product of [undefined, null, {}, "protocol", () => {}, { dataReceived: 1 }, { getBuffer() {} }]) {
     const [conn, peer] = connPair();
-    await assertRejects(() => createConnection(() => product as never, { conn }), TypeError, "Cannot use a protocol");
+    await assertRejects(
+      () => createConnection(() => product as never, { conn }),
+      TypeError,
+      "as a protocol: it must have",
+    );
     assertEquals(await peer.read(new Uint8Array(1)), null);
     peer.close();
   }

@@ -393,9 +393,9 @@ test("subprocessExec() only reports a pauseWriting(), resumeWriting() or connect
   });
   assertEquals(protocol.calls.at(-1), "lost null");
   assertEquals(reports.map(({ error }) => error.message), [
-    'pauseWriting() threw "pause"',
-    'resumeWriting() threw "resume"',
-    'connectionLost() threw "lost null"',
+    'Cannot finish pauseWriting(): it threw "pause"',
+    'Cannot finish resumeWriting(): it threw "resume"',
+    'Cannot finish connectionLost(): it threw "lost null"',
   ]);
 });
 
@@ -403,7 +403,7 @@ test("SubprocessTransport.setProtocol() switches at any time [C8]", async () => 
   const first = await shell("read x; echo to the second");
   const second = new Recorder();
   second.transport = first.transport;
-  assertThrows(() => first.transport.setProtocol({} as SubprocessProtocol), TypeError, "Cannot use a protocol");
+  assertThrows(() => first.transport.setProtocol({} as SubprocessProtocol), TypeError, "as a protocol: it must have");
   first.transport.setProtocol(second);
   assertStrictEquals(first.transport.getProtocol(), second);
   first.transport.getPipeTransport(0)!.write("go\n");

@@ -1,4 +1,4 @@
-/** What reaches the exception handler. */
+/** What reaches the exception handler, and what is printed. */
 import { type ErrorContext, setExceptionHandler } from "../../src/transport/exception_handler.ts";
 
 /** Returns what reached the exception handler while `test` ran. */
@@ -11,4 +11,17 @@ export async function reportsOf(test: () => void | Promise<void>): Promise<Error
     setExceptionHandler(null);
   }
   return reports;
+}
+
+/** Returns the arguments of each call of `console.error` while `test` ran. */
+export async function printedBy(test: () => void | Promise<void>): Promise<unknown[][]> {
+  const { error } = console;
+  const printed: unknown[][] = [];
+  console.error = (...args) => void printed.push(args);
+  try {
+    await test();
+  } finally {
+    console.error = error;
+  }
+  return printed;
 }

@@ -14,12 +14,12 @@ const garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 /** What is wrong on either side. */
 const wrong: Wrong = {
-  handshakeTimeout: [0, RangeError, /"handshakeTimeout" must be more than 0 milliseconds, not "0"$/],
-  shutdownTimeout: [-1, RangeError, /"shutdownTimeout" must be more than 0 milliseconds, not "-1"$/],
-  "handshakeTimeout ": [NaN, RangeError, /not "NaN"$/],
+  handshakeTimeout: [0, RangeError, /"handshakeTimeout" must be more than 0 milliseconds, not 0$/],
+  shutdownTimeout: [-1, RangeError, /"shutdownTimeout" must be more than 0 milliseconds, not -1$/],
+  "handshakeTimeout ": [NaN, RangeError, /not NaN$/],
   "shutdownTimeout ": ["5", TypeError, /"shutdownTimeout" must be a number, not "5"$/],
-  alpnProtocols: ["h2", TypeError, /"alpnProtocols" must be an array of strings, not "h2"$/],
-  "alpnProtocols ": [[1], TypeError, /but has "1"$/],
+  alpnProtocols: ["h2", TypeError, /"alpnProtocols" must be an array of strings, not a string$/],
+  "alpnProtocols ": [[1], TypeError, /but has a number$/],
   "alpnProtocols  ": [["h2", ""], TypeError, /1 to 255 bytes$/],
   "alpnProtocols   ": [["é".repeat(128)], TypeError, /1 to 255 bytes$/],
   caCerts: ["text", TypeError, /"caCerts" must be an array of strings/],
@@ -28,25 +28,25 @@ const wrong: Wrong = {
   cert: ["", TypeError, /"cert" is empty$/],
   "cert ": ["text", TypeError, /"cert" and "key" are not a certificate and its private key: /],
   "cert  ": [garbled, TypeError, /"cert" and "key" are not a certificate and its private key: /],
-  "cert   ": [new Uint8Array(1), TypeError, /"cert" must be a string, not "0"$/],
+  "cert   ": [new Uint8Array(1), TypeError, /"cert" must be a string, not a Uint8Array$/],
   key: ["text", TypeError, /"cert" and "key" are not a certificate and its private key: /],
-  ciphers: ["all", TypeError, /there is no option "ciphers" here$/],
-  "toString ": ["all", TypeError, /there is no option "toString" here$/],
+  ciphers: ["all", TypeError, /there is no option "ciphers"/],
+  "toString ": ["all", TypeError, /there is no option "toString"/],
 };
 
 const wrongClient: Wrong = {
   ...wrong,
   serverName: ["", TypeError, /"serverName" is empty$/],
-  "serverName ": [1, TypeError, /"serverName" must be a string, not "1"$/],
+  "serverName ": [1, TypeError, /"serverName" must be a string, not 1$/],
   unsafelyDisableHostnameVerification: ["yes", TypeError, /must be a boolean, not "yes"$/],
-  clientAuth: ["none", TypeError, /there is no option "clientAuth" here$/],
+  clientAuth: ["none", TypeError, /there is no option "clientAuth"/],
 };
 
 const wrongServer: Wrong = {
   ...wrong,
   clientAuth: ["maybe", TypeError, /"clientAuth" must be "none", "request" or "require", not "maybe"$/],
   "clientAuth ": ["require", TypeError, /"clientAuth" "require" needs "caCerts"$/],
-  serverName: ["localhost", TypeError, /there is no option "serverName" here$/],
+  serverName: ["localhost", TypeError, /there is no option "serverName"/],
   serverNames: ["localhost", TypeError, /"serverNames" must be an object$/],
   "serverNames ": [{ a: 1 }, TypeError, /the value of "serverNames" "a" must be a cert and a key$/],
   "serverNames  ": [{ a: { cert: "x" } }, TypeError, /"cert" and "key" of "serverNames" "a" are needed$/],
@@ -94,8 +94,8 @@ Deno.test({
   assertRefused(check({ cert: server.cert }), TypeError, /"cert" and "key" are needed$/);
   assertRefused(check({ ...server, key: alice.key }), TypeError, /KeyMismatch/);
   assertRefused(check({ ...server, caCerts: [ca] }), TypeError, /"caCerts" needs "clientAuth"$/);
-  assertRefused(check(undefined), TypeError, /they must be an object, not "undefined"$/);
-  assertRefused(check(true), TypeError, /they must be an object, not "true"$/);
+  assertRefused(check(undefined), TypeError, /they must be an object, not undefined$/);
+  assertRefused(check(true), TypeError, /they must be an object, not true$/);
 });
 
 Deno.test({ name: "checkTlsClientOptions() and checkTlsServerOptions() accept all that there is", ignore }, () => {

@@ -7,9 +7,12 @@ import {
   assertLess,
   assertStrictEquals,
 } from "@std/assert";
-import type { ClientConnected, StreamReader, StreamWriter } from "../../mod.ts";
+import type { ClientConnected, ErrorContext, StreamReader, StreamWriter } from "../../mod.ts";
+import { showAddress } from "../../src/common/address.ts";
 import { text, until } from "../serving/kit.ts";
-import { outcomeOf, realKinds } from "./kit.ts";
+import { printedBy, reportsOf } from "../support/reports.ts";
+import { turns } from "../support/waiting.ts";
+import { ignore, outcomeOf, Peer, realKinds, resettableKinds } from "./kit.ts";
 
 const oops = new Error("oops");
 
@@ -130,3 +133,99 @@ for (const kind of realKinds) {
     assertEquals(seen.length, 2);
   });
 }
+
+/** What a handler does with the error that its connection was lost with. */
+const passedOn: Record<string, (error: Error) => unknown> = {
+  "as it is": (error) => error,
+  "as a cause": (error) => new Error("Cannot answer", { cause: error }),
+  "as a cause of a cause": (error) => new Error("Cannot serve", { cause: new TypeError("x", { cause: error }) }),
+  "among others": (error) => new AggregateError([oops, new Error("Cannot answer", { cause: error })]),
+};
+
+for (const kind of resettableKinds) {
+  Deno.test({
+    name:
+      `${kind.name}: a handler that fails by the loss of its connection is told to onError alone, and never printed [S4]`,
+    ignore,
+  }, async () => {
+    for (const [how, passOn] of Object.entries(passedOn)) {
+      for (const withOnError of [true, false]) {
+        const told: [Error, ErrorContext][] = [];
+        const begun = Promise.withResolvers<void>();
+        const ended = Promise.withResolvers<unknown>();
+        const handler: ClientConnected = async (reader) => {
+          const reading = reader.readexactly(1000);
+          begun.resolve();
+          try {
+            await reading;
+          } catch (error) {
+            const thrown = passOn(error as Error);
+            ended.resolve(thrown);
+            throw thrown;
+          }
+        };
+        const reports: ErrorContext[] = [];
+        const printed = await printedBy(async () => {
+          reports.push(
+            ...await reportsOf(async () => {
+              const onError = (...args: [Error, ErrorContext]) => told.push(args);
+              await using server = await kind.startServer(handler, withOnError ? { onError } : {});
+              await using peer = await Peer.connectedTo(kind, server);
+              await begun.promise;
+              await peer.tell("reset");
+              await ended.promise;
+              await until(() => server.connections === 0);
+              await turns(2);
+            }),
+          );
+        });
+        assertEquals([reports, printed], [[], []], how);
+        assertEquals(told.map(([error]) => error), withOnError ? [await ended.promise as Error] : [], how);
+        for (const [, { peername }] of told) assertEquals((peername as Deno.NetAddr).hostname, "127.0.0.1");
+      }
+    }
+  });
+}
+
+Deno.test("TCP: of a handler that fails by itself one report is printed, which names the peer [S4]", async () => {
+  for (const handler of [() => Promise.reject(oops), fail, async () => await Promise.reject(oops)]) {
+    let peer = "";
+    const printed = await printedBy(async () => {
+      await using server = await realKinds[0]!.startServer(handler);
+      const { reader, writer } = await realKinds[0]!.openConnection(server);
+      peer = showAddress(writer.getExtraInfo("sockname")!);
+      await reader.read();
+      await writer.close();
+      await until(() => server.connections === 0);
+    });
+    assertEquals(printed, [[`Handler failed for ${peer}:`, oops]]);
+  }
+});
+
+Deno.test({
+  name: "TCP: a sendall() that fails by the loss of its connection is as little printed [S4]",
+  ignore,
+}, async () => {
+  const kind = realKinds[0]!;
+  const reports: ErrorContext[] = [];
+  const begun = Promise.withResolvers<void>();
+  let ended = false;
+  const printed = await printedBy(async () => {
+    reports.push(
+      ...await reportsOf(async () => {
+        await using server = await kind.startServer((_reader, writer) => {
+          const sending = writer.sendall(new Uint8Array(64 << 20));
+          begun.resolve();
+          return sending.finally(() => ended = true);
+        });
+        await using peer = await Peer.connectedTo(kind, server);
+        await begun.promise;
+        await peer.tell("recv", 1000);
+        await peer.tell("reset");
+        await until(() => ended && server.connections === 0);
+        await turns(2);
+      }),
+    );
+  });
+  assertEquals([reports, printed], [[], []]);
+});

@@ -244,8 +244,6 @@ Deno.test("the connections upgraded by startTls() speak TLS, by Deno or by node:
 
 function register(name: string, cases: ConformanceCase[]): void {
   for (const one of cases) {
-    // A kind that has a capability needs no excuse for skipping what is about lacking it.
-    if (one.notApplicable?.includes("lack")) skip(`${name} ${one.name}`, one.notApplicable);
     Deno.test({ ...one, name: `${name} ${one.name}` });
   }
 }

@@ -1,43 +1,44 @@
 /**
- * Ways to cut bytes into pieces, to prove that a parser does not care.
+ * Ways to split bytes into pieces, to test that a parser does not depend on how its input arrives.
  *
  * @module
  */
+import { describe } from "../common/describe.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
-/** A way to cut bytes into pieces. */
+/** A way to split bytes into pieces. */
 export interface Chunker {
-  /** What it does, for the name of a test. */
+  /** How it splits, for the name of a test. */
   readonly name: string;
   /**
-   * Cuts bytes into pieces.
+   * Splits bytes into pieces.
    *
    * @param data The bytes
-   * @returns The pieces, none empty, together the same bytes; each has memory of its own
+   * @returns The pieces in order; none is empty, and each is a copy
    */
   chunk(data: Uint8Array): Uint8Array[];
 }
 
 /** Options of {@linkcode chunkers}. */
 export interface ChunkersOptions {
-  /** What separates the units of the protocol; the bytes are also cut before, inside and after each. Default: "\n". */
-  separator?: string | Uint8Array;
+  /** The separator of the protocol: there are chunkers that split before, inside and after each. Default: "\n". */
+  separator?: string | Uint8Array | undefined;
   /** The fixed sizes of pieces, in bytes. Default: 2, 3, 7, 64, 1000. */
-  sizes?: readonly number[];
-  /** The seeds of random cuts, each a chunker. Default: 1, 2, 3. */
-  seeds?: readonly number[];
+  sizes?: readonly number[] | undefined;
+  /** The seeds of random splits; each makes one chunker. Default: 1, 2, 3. */
+  seeds?: readonly number[] | undefined;
 }
 
 /**
- * Makes the ways to cut bytes that find most mistakes of parsers: whole, byte by byte, in pieces of fixed and of random
- * sizes, and before, inside and after each separator.
+ * Makes the chunkers that find most faults of parsers: the input whole, byte by byte, in pieces of fixed and of random
+ * sizes, and split before, inside and after each separator.
  *
  * @param options The separator, the fixed sizes in bytes, and the seeds
  * @returns The chunkers, the whole one first
  * @throws {RangeError} If a size is not a positive integer
  * @throws {TypeError} If the separator is empty
  *
- * @example A parser that does not care
+ * @example A parser that does not depend on the pieces
  * ```ts
  * import { StreamReader } from "@tideline/net";
  * import { chunkers } from "@tideline/net/testing";
@@ -58,7 +59,7 @@ export function chunkers(options: ChunkersOptions = {}): Chunker[] {
   if (bytes.length === 0) throw new TypeError("Cannot make chunkers: the separator is empty");
   const wrong = sizes.find((size) => !Number.isSafeInteger(size) || size < 1);
   if (wrong !== undefined) {
-    throw new RangeError(`Cannot make chunkers: the size "${wrong}" must be a positive integer`);
+    throw new RangeError(`Cannot make chunkers: a size must be a positive integer, not ${describe(wrong)}`);
   }
   return [
     chunker("whole", () => []),
@@ -74,7 +75,7 @@ export function chunkers(options: ChunkersOptions = {}): Chunker[] {
   ];
 }
 
-/** Makes a chunker of a function that says where to cut, in ascending order. */
+/** Makes a chunker from a function that returns the positions to split at, in ascending order. */
 function chunker(name: string, cuts: (data: Uint8Array) => number[]): Chunker {
   return {
     name,

@@ -1,17 +1,17 @@
 /**
  * A test kit for what is built on this package, and for what this package is built on.
  *
- * - For **authors of protocols**: conns that follow a script ({@linkcode scriptedConn}), keep in step
- *   ({@linkcode lockstepConnPair}), have faults ({@linkcode faultyConn}) or hooks ({@linkcode hookedConn});
- *   {@linkcode chunkers}, to cut input at every unlucky place.
- * - For **authors of transports and conns**: the conformance suites {@linkcode connCases} and
- *   {@linkcode transportCases}, for any test runner; protocols that record what they are called with
- *   ({@linkcode RecordingProtocol} and its kin).
- * - For all: {@linkcode selfSignedCertificate} for TLS, {@linkcode SeededRandom} for chance that can be repeated.
+ * - For **authors of protocols**: connections that follow a script ({@linkcode scriptedConn}), have no buffer between
+ *   them ({@linkcode lockstepConnPair}), have faults ({@linkcode faultyConn}) or hooks ({@linkcode hookedConn});
+ *   {@linkcode chunkers}, which split input at the places where parsers fail.
+ * - For **authors of transports and connections**: the conformance suites {@linkcode connCases} and
+ *   {@linkcode transportCases}, for any test runner; protocols that record their callbacks
+ *   ({@linkcode RecordingProtocol}, {@linkcode RecordingBufferedProtocol}, {@linkcode RecordingDatagramProtocol}).
+ * - For all: {@linkcode selfSignedCertificate} for TLS, {@linkcode SeededRandom} for random input that can be repeated.
  *
- * Nothing here needs a test runner or an assertion library, and nothing of it belongs into a program.
+ * The kit needs no test runner and no assertion library. It is for tests only.
  *
- * @example A transport over a network at its worst
+ * @example A transport over a connection with short and late reads
  * ```ts
  * import { connPair, openConnection } from "@tideline/net";
  * import { faultyConn } from "@tideline/net/testing";

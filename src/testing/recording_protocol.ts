@@ -1,9 +1,9 @@
 /**
- * Protocols that record what they are called with, and see to it that it comes in order.
+ * Protocols that record their callbacks and check the order.
  *
- * The order (SPEC C1, W2) is a table of states and callbacks. A callback that the table does not have for the state, and
- * a `pauseWriting` or `resumeWriting` out of turn, is a violation: it is kept, and fails every wait and `assertOrder()`.
- * It is not thrown from the callback, where a transport would take it for an error of the protocol.
+ * The order [C1, W2] is a table of states and callbacks. A callback that the table does not have for the state, and a
+ * `pauseWriting` or `resumeWriting` out of turn, is a violation. It is kept, and every wait and `assertOrder()` fails with
+ * it. It is not thrown from the callback, because a transport would handle that as an error of the protocol.
  *
  * @module
  */
@@ -43,12 +43,12 @@ export interface RecordedCall {
 
 /** Options of the recording protocols. */
 export interface RecordingOptions {
-  /** What `eofReceived` returns: whether to keep the writing side open. Default: `false`. */
-  keepOpen?: boolean;
-  /** Whether it joins a connection that is made, by `setProtocol`, and so is never told of it. Default: `false`. */
-  joins?: boolean;
-  /** Called inside each callback, after it was recorded; what it throws, the callback throws. */
-  onCall?: (call: RecordedCall) => void;
+  /** What `eofReceived` returns: whether to keep the writing direction open. Default: `false`. */
+  keepOpen?: boolean | undefined;
+  /** Whether the protocol is set on an open connection, by `setProtocol`, and so gets no `connectionMade`. Default: `false`. */
+  joins?: boolean | undefined;
+  /** Called inside each callback after the call was recorded. What it throws, the callback throws. */
+  onCall?: ((call: RecordedCall) => void) | undefined;
 }
 
 type State = "init" | "made" | "eof" | "lost";
@@ -66,14 +66,14 @@ const transitions: Record<State, Partial<Record<CallbackName, State>>> = {
   lost: {},
 };
 
-/** What the recording protocols share: the record, the waits for it, and the order. */
+/** The base of the recording protocols: the record, waits for calls, and the check of their order. */
 export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   /** Every call so far, in order. */
   readonly calls: RecordedCall[] = [];
   readonly #keepOpen: boolean;
   readonly #onCall: ((call: RecordedCall) => void) | undefined;
   #state: State;
-  /** Unknown for one that joins: it may come while writing is paused. */
+  /** Unknown at first if the protocol is set on an open connection, whose writing may be paused. */
   #writing: "unknown" | "running" | "paused";
   #transport: T | null = null;
   #size = 0;
@@ -81,9 +81,9 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   #waits: { done: () => boolean; what: string; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   /**
-   * Begins an empty record.
+   * Makes a protocol with an empty record.
    *
-   * @param options What it answers, and how it begins
+   * @param options What `eofReceived` returns, whether `connectionMade` is expected, and a function to call
    */
   constructor(options: RecordingOptions = {}) {
     const { keepOpen = false, joins = false } = options;
@@ -94,9 +94,9 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   }
 
   /**
-   * The transport it was told of.
+   * The transport that `connectionMade` was called with.
    *
-   * @throws {Error} If it was not yet
+   * @throws {Error} If it was not called yet
    */
   get transport(): T {
     if (this.#transport === null) throw new Error("Cannot tell the transport: connectionMade() was not called yet");
@@ -121,7 +121,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   }
 
   /**
-   * Waits for a callback, or finds it in the record.
+   * Waits for a callback; resolves at once if it is in the record.
    *
    * @param name Which callback
    * @param count Which call of it: 1 for the first
@@ -134,10 +134,10 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   }
 
   /**
-   * Waits until so many bytes were received in all.
+   * Waits until a number of bytes were received in all.
    *
-   * @param size How many, in bytes
-   * @returns All bytes received, at least so many; rejects if the connection is lost without them
+   * @param size The number of bytes
+   * @returns All bytes received, `size` or more; rejects if the connection is lost before
    */
   async waitForBytes(size: number): Promise<Uint8Array> {
     await this.#wait(() => this.#size >= size, `${size} bytes`);
@@ -181,7 +181,7 @@ export class Recorder<T extends BaseTransport> implements BaseProtocolLike {
   }
 
   /**
-   * Adds a call to the record, checks the order and ends the waits that were for it.
+   * Adds a call to the record, checks the order, and resolves the waits for it.
    *
    * @param call The call
    */
@@ -247,7 +247,7 @@ const NOTHING = new Uint8Array(0);
 /**
  * A protocol that records every callback in order, with its data, and waits for them.
  *
- * @example What a connection went through
+ * @example The callbacks of one connection
  * ```ts
  * import { connPair, createConnection } from "@tideline/net";
  * import { RecordingProtocol } from "@tideline/net/testing";
@@ -272,7 +272,7 @@ export class RecordingProtocol extends Recorder<Transport> implements ProtocolLi
 }
 
 /**
- * A buffered protocol that records every callback in order, with a copy of what its buffer was given.
+ * A buffered protocol that records every callback in order, with a copy of the bytes in its buffer.
  *
  * @example Reading into four bytes
  * ```ts
@@ -291,15 +291,15 @@ export class RecordingProtocol extends Recorder<Transport> implements ProtocolLi
  * ```
  */
 export class RecordingBufferedProtocol extends Recorder<Transport> implements BufferedProtocolLike {
-  /** What `getBuffer` returns, each time. */
+  /** The array that `getBuffer` returns each time. */
   readonly buffer: Uint8Array;
 
   /**
-   * Begins an empty record.
+   * Makes a protocol with an empty record.
    *
-   * @param options As for all; and the size of the buffer, in bytes: 4096 unless told otherwise
+   * @param options As of {@linkcode RecordingProtocol}; also the size of the buffer in bytes, 4096 by default
    */
-  constructor(options: RecordingOptions & { bufferSize?: number } = {}) {
+  constructor(options: RecordingOptions & { bufferSize?: number | undefined } = {}) {
     super(options);
     this.buffer = new Uint8Array(options.bufferSize ?? 4096);
   }

@@ -1,15 +1,16 @@
 /**
- * Random numbers that are the same in each run.
+ * Pseudo-random numbers that are the same in each run.
  *
  * @module
  */
+import { describe } from "../common/describe.ts";
 
 /**
- * A small generator of pseudo-random numbers, for tests that vary and yet can be repeated: the same seed gives the same
- * numbers, on every machine and in every version of this package.
+ * A small generator of pseudo-random numbers, for random tests that can be repeated: the same seed gives the same numbers
+ * on every machine and in every version of this package.
  *
  * The algorithm is Mulberry32: a 32-bit counter that grows by 0x6D2B79F5, each value being mixed by two rounds of
- * xor-shift and multiply. Its period is 2³². It is no good for secrets.
+ * xor-shift and multiply. Its period is 2³². It is not secure.
  *
  * @example The same sizes in each run
  * ```ts
@@ -24,25 +25,25 @@
  */
 export class SeededRandom {
   #state: number;
-  /** What is left of the last number that bytes were taken from. */
+  /** The bytes of the last number that `fill` has not used. */
   #word = 0;
   #wordBytes = 0;
 
   /**
-   * Begins with a seed.
+   * Makes a generator.
    *
-   * @param seed An integer, of which the low 32 bits count
-   * @throws {RangeError} If it is no integer
+   * @param seed An integer; its low 32 bits are used
+   * @throws {RangeError} If the seed is not an integer
    */
   constructor(seed = 1) {
     if (!Number.isSafeInteger(seed)) {
-      throw new RangeError(`Cannot make random numbers: the seed "${seed}" must be an integer`);
+      throw new RangeError(`Cannot make random numbers: the seed must be an integer, not ${describe(seed)}`);
     }
     this.#state = seed | 0;
   }
 
   /**
-   * Gives a number.
+   * Returns the next number.
    *
    * @returns A number from 0 to 1, 1 excluded
    */
@@ -51,7 +52,7 @@ export class SeededRandom {
   }
 
   /**
-   * Gives an integer, each as likely as the others.
+   * Returns an integer; all are equally likely.
    *
    * @param min The least
    * @param max The greatest
@@ -62,7 +63,7 @@ export class SeededRandom {
   }
 
   /**
-   * Gives a size, small ones being as likely as large ones: 1 to 9 as likely as 1000 to 9999.
+   * Returns a size with a logarithmic distribution: 1 to 9 is as likely as 1000 to 9999.
    *
    * @param max The greatest, in bytes
    * @returns An integer from 1 to `max`
@@ -72,11 +73,10 @@ export class SeededRandom {
   }
 
   /**
-   * Fills memory with random bytes. They are one stream, however it is cut: filling 3 and then 5 bytes gives the same as
-   * filling 8.
+   * Fills an array with the next random bytes. Filling 3 and then 5 bytes gives the same bytes as filling 8.
    *
-   * @param p The memory
-   * @returns The same memory
+   * @param p The array to fill
+   * @returns The same array
    */
   fill<T extends Uint8Array>(p: T): T {
     let word = this.#word;

@@ -1,13 +1,13 @@
 /**
- * Waiting by turns of the event loop, which is what time is made of in a test.
+ * Waiting by turns of the event loop instead of by time.
  *
  * @module
  */
 
 /**
- * Lets the event loop turn.
+ * Waits for turns of the event loop, in which pending input, output and timers are served.
  *
- * @param n How often
+ * @param n The number of turns
  */
 export async function turns(n = 1): Promise<void> {
   for (let i = 0; i < n; i++) await new Promise<void>((resolve) => setImmediate(resolve));

@@ -44,7 +44,7 @@ Deno.test("chunkers() gives each piece memory of its own", () => {
   }
 });
 
-Deno.test("chunkers() refuses an empty separator and sizes that are none", () => {
+Deno.test("chunkers() refuses an empty separator and invalid sizes", () => {
   assertThrows(() => chunkers({ separator: "" }), TypeError, "the separator is empty");
-  assertThrows(() => chunkers({ sizes: [3, 0] }), RangeError, 'the size "0" must be a positive integer');
+  assertThrows(() => chunkers({ sizes: [3, 0] }), RangeError, "a size must be a positive integer, not 0");
 });

@@ -19,44 +19,48 @@ function broken(breakIt: (conn: ConnLike) => Partial<ConnLike>): () => Promise<C
   };
 }
 
-/** What is wrong with a conn, and the case that finds it. */
+/** Faults of a conn, and the case that finds each. */
 const mistakes: [string, string, (conn: ConnLike) => Partial<ConnLike>][] = [
-  ["changes a byte now and then", "carries bytes both ways at once, in pieces", (conn) => {
+  ["changes some bytes", "transfers bytes in both directions at once, in pieces", (conn) => {
     let writes = 0;
     return { write: (p) => conn.write(++writes % 2 === 0 ? p.map((byte, i) => i === 0 ? byte ^ 1 : byte) : p) };
   }],
-  ["uses the memory of a write after it is done", "carries bytes both ways at once, in pieces", (conn) => {
-    let before: Promise<unknown> = Promise.resolve();
-    return {
-      write: (p) => {
-        before = before.then(() => conn.write(p)).catch(() => {});
-        return Promise.resolve(p.length);
-      },
-    };
-  }],
-  ["reads beyond the memory it was given", "carries bytes both ways at once, in pieces", (conn) => ({
+  [
+    "uses the memory of a write after its promise resolved",
+    "transfers bytes in both directions at once, in pieces",
+    (conn) => {
+      let before: Promise<unknown> = Promise.resolve();
+      return {
+        write: (p) => {
+          before = before.then(() => conn.write(p)).catch(() => {});
+          return Promise.resolve(p.length);
+        },
+      };
+    },
+  ],
+  ["reads beyond the memory it was given", "transfers bytes in both directions at once, in pieces", (conn) => ({
     read: (p) => {
       new Uint8Array(p.buffer, p.byteOffset)[p.length] = 1;
       return conn.read(p);
     },
   })],
-  ["says that it took more than it was offered", "carries bytes both ways at once, in pieces", (conn) => ({
+  ["claims to have taken more than it was given", "transfers bytes in both directions at once, in pieces", (conn) => ({
     write: async (p) => await conn.write(p) + 1,
   })],
-  ["takes nothing and for nothing ends the stream", "reads nothing into nothing", (conn) => ({
+  ["rejects an empty write", "reads into an empty array", (conn) => ({
     write: (p) => p.length === 0 ? Promise.reject(new Error("nothing")) : conn.write(p),
   })],
-  ["keeps all that nobody reads", "stops a writer that nobody reads from", () => ({
+  ["buffers without a bound", "makes a writer wait within the bound", () => ({
     write: (p) => Promise.resolve(p.length),
   })],
   ["cannot end writing", "half-closes, one side ending first", () => ({ closeWrite: () => Promise.resolve() })],
   ["closes everything when it ends writing", "half-closes, one side ending first", (conn) => ({
     closeWrite: () => Promise.resolve(conn.close()),
   })],
-  ["does not interrupt a read", "is interrupted by close() while a read waits", (conn) => ({
+  ["leaves a waiting read pending at close()", "rejects a waiting read at close()", (conn) => ({
     read: (p) => conn.read(p).catch(() => new Promise(() => {})),
   })],
-  ["is closed twice", "is interrupted by close() while a read waits", (conn) => {
+  ["can be closed twice", "rejects a waiting read at close()", (conn) => {
     let closed = false;
     return {
       close: () => {
@@ -65,7 +69,7 @@ const mistakes: [string, string, (conn: ConnLike) => Partial<ConnLike>][] = [
       },
     };
   }],
-  ["never waits with a read", "wakes a read that waits", (conn) => ({
+  ["never settles a write", "resolves a waiting read when bytes arrive", (conn) => ({
     write: async (p) => {
       await conn.write(p);
       return await new Promise(() => {});
@@ -77,7 +81,7 @@ for (const [what, name, breakIt] of mistakes) {
   Deno.test(`connCases() finds a conn that ${what}`, async () => {
     const found = connCases(broken(breakIt), QUICK).find((one) => one.name.startsWith(name))!;
     await assertRejects(() => found.fn());
-    // And it is not the case that is broken.
+    // With a sound conn the same case passes.
     await connCases(broken(() => ({})), { ...QUICK, timeout: 10_000 }).find((one) => one.name === found.name)!.fn();
   });
 }
@@ -88,13 +92,13 @@ Deno.test("connCases() names each case differently, with its rule", () => {
   for (const { name, rule } of connCases(broken(() => ({})))) assert(name.endsWith(`[${rule}]`), name);
 });
 
-Deno.test("connCases() ignores what a kind lacks, and says so, and never passes it", async () => {
+Deno.test("connCases() ignores cases for what a kind lacks, says why, and never passes them", async () => {
   const cases = connCases(broken(() => ({})), { halfClose: false });
   const ignored = cases.filter(({ ignore }) => ignore);
   assertEquals(ignored.length, 4);
   for (const { notApplicable, fn } of ignored) {
-    assertEquals(notApplicable, 'the kind is said to lack "halfClose"');
-    await assertRejects(() => fn(), Error, 'the kind is said to lack "halfClose"');
+    assertEquals(notApplicable, 'the kind lacks "halfClose"');
+    await assertRejects(() => fn(), Error, 'the kind lacks "halfClose"');
   }
   assert(cases.filter(({ ignore }) => !ignore).every(({ notApplicable }) => notApplicable === null));
 });
@@ -106,7 +110,7 @@ Deno.test("checkConn() tells which cases passed and which do not apply", async (
   };
   const report = await checkConn(makePair, { ...QUICK, timeout: 10_000, bound: 0, failsWrites: false });
   assertEquals(report.passed.length, connCases(makePair).length - 2);
-  assertEquals(report.notApplicable.map(({ why }) => why), Array(2).fill('the kind is said to lack "failsWrites"'));
+  assertEquals(report.notApplicable.map(({ why }) => why), Array(2).fill('the kind lacks "failsWrites"'));
 });
 
 Deno.test("checkConn() throws the names and reasons of all cases that failed", async () => {
@@ -117,7 +121,7 @@ Deno.test("checkConn() throws the names and reasons of all cases that failed", a
   assert(error.message.includes("half-closes, one side ending first [ConnLike]: not today"), error.message);
 });
 
-Deno.test("connCases() closes both ends and releases what is around them, whatever happens", async () => {
+Deno.test("connCases() closes both ends and releases the rest of the pair, also when a case fails", async () => {
   const closed: string[] = [];
   const makePair = async () => {
     const { a, b } = await broken((conn) => ({ close: () => (closed.push("a"), conn.close()) }))();

@@ -140,9 +140,17 @@ Deno.test("faultyConn() has a closeWrite() only where the conn has one", () => {
   far.close();
 });
 
-Deno.test("faultyConn() refuses numbers that are none", () => {
-  assertThrows(() => faultyConn(connPair()[0], { eofAfter: -1 }), RangeError, 'eofAfter "-1"');
-  assertThrows(() => faultyConn(connPair()[0], { delayTurns: 0.5 }), RangeError, 'delayTurns "0.5"');
+Deno.test("faultyConn() refuses invalid numbers", () => {
+  assertThrows(
+    () => faultyConn(connPair()[0], { eofAfter: -1 }),
+    RangeError,
+    "eofAfter must be a non-negative integer, not -1",
+  );
+  assertThrows(
+    () => faultyConn(connPair()[0], { delayTurns: 0.5 }),
+    RangeError,
+    "delayTurns must be a non-negative integer, not 0.5",
+  );
 });
 
 const NONE = new Uint8Array(0);

@@ -92,12 +92,12 @@ Deno.test("scriptedConn() names the step that is broken, at once and by done()",
   }
 });
 
-Deno.test("ScriptedConn.done() names the first step that was not used up", async () => {
+Deno.test("ScriptedConn.done() names the first step that was not done", async () => {
   const conn = scriptedConn([{ read: "hello" }, { read: null }]);
   await readText(conn, 2);
   conn.close();
-  assertThrows(() => conn.done(), Error, 'step 1 of 2 (read "llo" after 2 bytes) was not used up');
-  assertThrows(() => scriptedConn([{ read: null }]).done(), Error, "step 1 of 1 (read null) was not used up");
+  assertThrows(() => conn.done(), Error, 'step 1 of 2 (read "llo" after 2 bytes) was not done');
+  assertThrows(() => scriptedConn([{ read: null }]).done(), Error, "step 1 of 1 (read null) was not done");
 });
 
 Deno.test("scriptedConn() behaves as a conn: one call at a time, and none after close()", async () => {

@@ -36,6 +36,6 @@ Deno.test("SeededRandom.integer() and size() reach both ends and nothing beyond"
   assert(small > 8000 && small < 12_000, `${small} of 20000 sizes are below 32`);
 });
 
-Deno.test("SeededRandom refuses a seed that is no integer", () => {
-  assertThrows(() => new SeededRandom(1.5), RangeError, 'the seed "1.5" must be an integer');
+Deno.test("SeededRandom refuses a seed that is not an integer", () => {
+  assertThrows(() => new SeededRandom(1.5), RangeError, "the seed must be an integer, not 1.5");
 });

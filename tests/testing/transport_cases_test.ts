@@ -44,11 +44,15 @@ function wrap<K extends keyof ProtocolLike>(
 
 /** What is wrong with a transport, and the case that finds it. */
 const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
-  ["loses its connection twice", "calls back in order", (_, protocol) =>
-    wrap(protocol, "connectionLost", (call) => {
-      call();
-      call();
-    })],
+  [
+    "loses its connection twice",
+    "calls the protocol in order",
+    (_, protocol) =>
+      wrap(protocol, "connectionLost", (call) => {
+        call();
+        call();
+      }),
+  ],
   [
     "never loses its connection",
     "loses the connection when the peer aborts it",
@@ -56,7 +60,7 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
   ],
   [
     "swallows the end",
-    "keeps the end from a protocol that is paused",
+    "withholds EOF from a paused protocol",
     (_, protocol) => wrap(protocol, "eofReceived", () => {}),
   ],
   ["does not pause in connectionMade", "delivers nothing to a Protocol that pauses", (transport) => {
@@ -65,7 +69,7 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
   ["does not pause", "delivers one piece at a time to a BufferedProtocol", (transport) => {
     transport.pauseReading = () => {};
   }],
-  ["does not like to be closed twice", "lets everything be called again", (transport) => {
+  ["throws when it is closed twice", "accepts repeated calls", (transport) => {
     const close = transport.close.bind(transport);
     transport.close = () => {
       if (transport.isClosing()) throw new Error("closed");
@@ -74,7 +78,7 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
   }],
   [
     "survives a callback that throws",
-    "aborts, and reports, when a callback with bytes of a Protocol",
+    "aborts, and reports, when the callback that brings bytes to a Protocol",
     (_, protocol) =>
       wrap(protocol, "dataReceived", (call) => {
         try {
@@ -85,8 +89,8 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
       }),
   ],
   [
-    "never keeps the writing side open",
-    "keeps the writing side open",
+    "never keeps the writing direction open",
+    "keeps the writing direction open",
     (transport, protocol) =>
       wrap(protocol, "eofReceived", (call) => {
         call();
@@ -96,7 +100,7 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
   ["does not switch its protocol", "switches the protocol", (transport) => {
     transport.setProtocol = () => {};
   }],
-  ["accepts an empty buffer", "aborts, and reports, when getBuffer gives nothing", (_, protocol) => {
+  ["accepts an empty buffer", "aborts, and reports, when getBuffer returns an empty array", (_, protocol) => {
     Object.assign(protocol, { getBuffer: () => new Uint8Array(10) });
   }],
   ["takes any limits", "has write buffer limits", (transport) => {
@@ -122,13 +126,13 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
     const write = transport.write.bind(transport);
     transport.write = (data) => queueMicrotask(() => write(data));
   }],
-  ["changes a byte now and then", "carries bytes both ways at once", (transport) => {
+  ["changes some bytes", "transfers bytes in both directions at once", (transport) => {
     const write = transport.write.bind(transport);
     let writes = 0;
     transport.write = (data) =>
       write(++writes % 2 === 0 && typeof data !== "string" ? data.map((byte) => byte ^ 1) : data);
   }],
-  ["writes again to what it handed out", "never writes again to bytes", (_, protocol) => {
+  ["overwrites bytes that it handed out", "never writes again to bytes", (_, protocol) => {
     let last: Uint8Array | undefined;
     const { dataReceived } = protocol;
     protocol.dataReceived = (data) => {
@@ -137,14 +141,14 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
       dataReceived.call(protocol, data);
     };
   }],
-  ["is done with sendall too early", "uses the memory of sendall until it is done", (transport) => {
+  ["resolves sendall too early", "uses the memory given to sendall() until", (transport) => {
     const { sendall } = transport;
     transport.sendall = (data) => {
       sendall.call(transport, data);
       return Promise.resolve();
     };
   }],
-  ["holds back small writes", "sends a lone small write without another", (transport) => {
+  ["holds back small writes", "sends a lone small write at once", (transport) => {
     const write = transport.write.bind(transport);
     const held: (Uint8Array | string)[] = [];
     transport.write = (data) => {
@@ -156,14 +160,14 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
     const write = transport.write.bind(transport);
     transport.write = (data) => write(typeof data === "number" ? `${data}` : data);
   }],
-  ["says nothing of dropped writes", "drops writes on a lost transport", (transport) => {
+  ["drops writes without a warning", "drops writes on a lost transport", (transport) => {
     const write = transport.write.bind(transport);
     transport.write = (data) => transport.isClosing() ? undefined : write(data);
   }],
   ["aborts when it is closed", "flushes before it closes", (transport) => {
     transport.close = () => transport.abort();
   }],
-  ["closes when it is aborted", "is aborted while it closes", (transport) => {
+  ["closes when it is aborted", "can be aborted while it closes", (transport) => {
     transport.abort = () => transport.close();
   }],
   ["closes when it ends writing", "flushes before it ends writing", (transport) => {
@@ -175,12 +179,12 @@ for (const [what, name, breakIt] of mistakes) {
   Deno.test(`transportCases() finds a transport that ${what}`, async () => {
     const found = transportCases(broken(breakIt), QUICK).find((one) => one.name.startsWith(name))!;
     await assertRejects(() => found.fn());
-    // And it is not the case that is broken.
+    // With a sound transport the same case passes.
     await transportCases(broken(() => {}), { ...QUICK, timeout: 10_000 }).find((one) => one.name === found.name)!.fn();
   });
 }
 
-Deno.test("transportCases() finds errors that are reported though nothing is wrong", async () => {
+Deno.test("transportCases() fails when errors are reported that no case expects", async () => {
   const noisy = broken((_, protocol) =>
     wrap(protocol, "connectionLost", (call) => {
       call();
@@ -199,7 +203,7 @@ Deno.test("transportCases() names each case differently, and covers the rules C1
   for (const rule of [...wanted, ...[..."123456789"].map((n) => `W${n}`), "M1", "M3"]) assert(rules.has(rule), rule);
 });
 
-Deno.test("checkTransport() has another case for a kind that cannot end writing alone", async () => {
+Deno.test("checkTransport() has a case of its own for kinds without half-close", async () => {
   const makePair: MakeTransportPair = async (factoryA, factoryB) => {
     const [a, b] = connPair().map((conn) => ({
       read: (p: Uint8Array) => conn.read(p),
@@ -214,7 +218,7 @@ Deno.test("checkTransport() has another case for a kind that cannot end writing 
     return { a: opened.transport, b: transport };
   };
   const report = await checkTransport(makePair, { ...QUICK, timeout: 10_000, halfClose: false });
-  assert(report.passed.includes("refuses to end writing alone, or closes for it [W9]"));
+  assert(report.passed.includes("refuses writeEof(), or closes instead [W9]"));
   assert(report.notApplicable.length > 0);
-  assert(report.notApplicable.every(({ why }) => why === 'the kind is said to lack "halfClose"'));
+  assert(report.notApplicable.every(({ why }) => why === 'the kind lacks "halfClose"'));
 });

@@ -1,10 +1,10 @@
 /**
- * The little of DER (ITU-T X.690) that a certificate is made of.
+ * The parts of DER (ITU-T X.690) that a certificate needs.
  *
  * @module
  */
 
-/** Writes an element: its tag, its length and its content, which may be elements itself. */
+/** Writes an element: tag, length and content. */
 export function der(tag: number, ...content: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const length = content.reduce((total, part) => total + part.length, 0);
   return concat([tag, ...lengthBytes(length)], ...content);
@@ -20,7 +20,7 @@ export function set(...content: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return der(0x31, ...content);
 }
 
-/** BOOLEAN TRUE; FALSE is a default wherever a certificate has one, and so never written. */
+/** BOOLEAN TRUE. FALSE is the default of every field of a certificate, so it is never written. */
 export function yes(): Uint8Array<ArrayBuffer> {
   return der(0x01, Uint8Array.of(0xff));
 }
@@ -54,14 +54,14 @@ export function utf8String(text: string): Uint8Array<ArrayBuffer> {
   return der(0x0c, new TextEncoder().encode(text));
 }
 
-/** Time, as certificates want it: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280, 4.1.2.5). */
+/** Time: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280, 4.1.2.5). */
 export function time(date: Date): Uint8Array<ArrayBuffer> {
   const digits = date.toISOString().replace(/[-T:]/g, "").slice(0, 14) + "Z";
   const isShort = date.getUTCFullYear() >= 1950 && date.getUTCFullYear() < 2050;
   return der(isShort ? 0x17 : 0x18, new TextEncoder().encode(isShort ? digits.slice(2) : digits));
 }
 
-/** The same bytes as text with a label. */
+/** PEM: Base64 text between lines with a label. */
 export function pem(label: string, bytes: Uint8Array): string {
   const lines = bytes.toBase64().match(/.{1,64}/g)!;
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");

@@ -1,23 +1,23 @@
 /**
- * Certificates for tests of TLS, made in a few milliseconds without any program or file.
+ * Certificates for tests of TLS, made in a few milliseconds without a program or a file.
  *
- * A certificate that signs itself and is a server's at once is refused by rustls, which Deno uses (`CaUsedAsEndEntity`).
- * So there are always two: an authority, which signs itself and is what clients trust, and the one that it issues.
+ * rustls, which Deno uses, refuses a self-signed certificate of a server (`CaUsedAsEndEntity`). So there are always two: a
+ * self-signed authority, which clients trust, and the certificate that it issues.
  *
  * @module
  */
 import { bitString, der, integer, objectId, octetString, pem, sequence, set, time, utf8String, yes } from "./der.ts";
 
-/** What a certificate says. */
+/** The contents of a certificate. */
 export interface CertificateOptions {
-  /** The DNS names and IP addresses it is for. Default: "localhost", "127.0.0.1" and "::1". */
-  hostnames?: readonly string[];
+  /** The DNS names and IP addresses that it is valid for. Default: "localhost", "127.0.0.1" and "::1". */
+  hostnames?: readonly string[] | undefined;
   /** The common name of its subject. Default: the first of the host names. */
-  commonName?: string;
-  /** From when it is valid. Default: a day ago. */
-  notBefore?: Date;
-  /** Until when it is valid. Default: in ten years. */
-  notAfter?: Date;
+  commonName?: string | undefined;
+  /** The beginning of its validity. Default: a day ago. */
+  notBefore?: Date | undefined;
+  /** The end of its validity. Default: in ten years. */
+  notAfter?: Date | undefined;
 }
 
 /** A certificate and its private key, as `tls` options take them. */
@@ -33,22 +33,22 @@ export interface SelfSignedCertificate extends CertificateAndKey {
   /** The certificate of the authority, PEM: what the other side trusts, as in `caCerts: [caCert]`. */
   caCert: string;
   /**
-   * Issues another certificate of the same authority, such as a client's.
+   * Issues another certificate of the same authority, for a client say.
    *
-   * @param options What it says
+   * @param options The names and the validity of the certificate
    * @returns The certificate and its key
    */
   issue(options?: CertificateOptions): Promise<CertificateAndKey>;
 }
 
 /**
- * Makes a certificate (X.509 v3, ECDSA P-256) and the authority that issued it. Good for servers and for clients; not
- * for anything but tests.
+ * Makes a certificate (X.509 v3, ECDSA P-256) and the authority that issued it. It is valid for servers and for clients,
+ * and meant for tests only.
  *
- * @param options What the certificate says
+ * @param options The names and the validity of the certificate
  * @returns The certificate, its key, and the authority
  * @throws {TypeError} If there is no host name
- * @throws {RangeError} If it would end before it begins
+ * @throws {RangeError} If `notAfter` is before `notBefore`
  *
  * @example A server and a client that trusts it
  * ```ts
@@ -81,7 +81,7 @@ export async function selfSignedCertificate(options: CertificateOptions = {}): P
 
 const DAY = 86_400_000;
 
-// The authority outlives what it issues, so that it is never what a certificate is refused for.
+// Longer than that of any certificate, so that the authority is never the reason of a refusal.
 const AUTHORITY_VALIDITY = { notBefore: new Date("1990-01-01"), notAfter: new Date("2200-01-01") };
 
 const OID = {
@@ -102,7 +102,7 @@ interface Validity {
   notAfter: Date;
 }
 
-/** Somebody with a name and a pair of keys. */
+/** A subject or issuer: a name and a pair of keys. */
 interface Party {
   name: Uint8Array;
   keys: CryptoKeyPair;
@@ -176,17 +176,17 @@ function extension(oid: string, need: "critical" | "optional", value: Uint8Array
   return sequence(objectId(oid), ...(need === "critical" ? [yes()] : []), octetString(value));
 }
 
-/** A name in SubjectAltName: iPAddress [7], or dNSName [2]. */
+/** Writes a name of SubjectAltName: iPAddress [7] or dNSName [2]. */
 function generalName(hostname: string): Uint8Array {
   const ip = ipBytes(hostname);
   return ip === null ? der(0x82, new TextEncoder().encode(hostname)) : der(0x87, ip);
 }
 
-/** The bytes of an IP address, or `null` if it is none. */
+/** Returns the bytes of an IP address, or `null` for other text. */
 function ipBytes(text: string): Uint8Array | null {
   if (/^\d+\.\d+\.\d+\.\d+$/.test(text)) return Uint8Array.from(text.split("."), Number);
   if (!text.includes(":")) return null;
-  // The URL parser knows every way to write one, and gives hexadecimal groups with "::" for zeros.
+  // The URL parser accepts every notation, and returns hexadecimal groups with "::" for zeros.
   const [left = "", right] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const head = groups(left);
   const tail = groups(right ?? "");

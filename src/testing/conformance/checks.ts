@@ -1,16 +1,16 @@
 /**
- * What the conformance suites ask, with errors that say what was found. Published code has no assertion library.
+ * Assertions of the conformance suites. Published code imports no assertion library.
  *
  * @module
  */
 import { turns } from "../turns.ts";
 
-/** Fails unless something is so. */
+/** Fails unless the condition holds. */
 export function check(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(message);
 }
 
-/** Fails unless two values are the same, as JSON says them. */
+/** Fails unless two values are the same; objects are compared as JSON. */
 export function checkEqual(actual: unknown, expected: unknown, what: string): void {
   const [found, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
   check(
@@ -50,18 +50,18 @@ export async function checkRejects(
 /** A class of errors. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** Fails if a promise settles within a time, in milliseconds: nothing else tells that it does not. */
+/** Fails if a promise settles within `quiet` milliseconds. That it never settles cannot be observed otherwise. */
 export async function checkWaits(promise: Promise<unknown>, quiet: number, what: string): Promise<void> {
   check(await isPendingAfter(promise, quiet), `${what} did not wait`);
 }
 
-/** Starts what is awaited later: that it fails before is no unhandled rejection. */
+/** Marks a promise that is awaited later, so that an early rejection is not unhandled. */
 export function started<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
 
-/** Tells whether a promise is pending after a time, in milliseconds. */
+/** Returns whether a promise is pending after `quiet` milliseconds. */
 export async function isPendingAfter(promise: Promise<unknown>, quiet: number): Promise<boolean> {
   const silence = quietTime(quiet);
   const settled = promise.then(() => false, () => false);
@@ -73,8 +73,8 @@ export async function isPendingAfter(promise: Promise<unknown>, quiet: number): 
 }
 
 /**
- * Begins a time, in milliseconds, after which what did not happen is taken not to happen at all. A few turns of the event
- * loop follow it, as on a busy machine the time may elapse in a single one.
+ * Starts a wait of `quiet` milliseconds, after which events that have not occurred are taken not to occur at all. A few
+ * turns of the event loop follow, because on a busy machine the time may elapse in a single turn.
  */
 export function quietTime(quiet: number): { elapsed: Promise<void>; cancel: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -84,7 +84,7 @@ export function quietTime(quiet: number): { elapsed: Promise<void>; cancel: () =
 
 const QUIET_TURNS = 10;
 
-/** Fails if a promise takes longer than a time, in milliseconds. */
+/** Fails if a promise takes longer than `timeout` milliseconds. */
 export async function within<T>(promise: Promise<T>, timeout: number, doing: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

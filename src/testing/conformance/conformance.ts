@@ -1,5 +1,5 @@
 /**
- * What the conformance suites share: the shape of a case, for any test runner, and a runner of their own.
+ * The base of the conformance suites: the shape of a case, for any test runner, and a runner without one.
  *
  * @module
  */
@@ -10,31 +10,31 @@ import { within } from "./checks.ts";
  * other runners use `name`, `ignore` and `fn`.
  */
 export interface ConformanceCase {
-  /** What is to be so, and the rule it is of: `carries bytes both ways at once [M3]`. */
+  /** What is checked, and the rule in brackets: `transfers bytes in both directions at once [M3]`. */
   readonly name: string;
-  /** The rule. */
+  /** The name of the rule. */
   readonly rule: string;
-  /** Whether it does not apply, because of what the kind was said to lack. */
+  /** Whether the case does not apply, because the kind lacks a capability. */
   readonly ignore: boolean;
-  /** Why it does not apply, or `null` if it does. */
+  /** Why the case does not apply, or `null` if it does. */
   readonly notApplicable: string | null;
-  /** Runs it; rejects if it fails, and also if it does not apply, so that nothing passes by not being asked. */
+  /** Runs the case; rejects if it fails, and also if it does not apply, so that it cannot pass unchecked. */
   readonly fn: () => Promise<void>;
 }
 
 /** Options of all conformance suites. */
 export interface ConformanceOptions {
-  /** The size of the duplex transfer, in bytes each way. Default: 8388608. */
-  transferSize?: number;
-  /** The seed of what is random. Default: 1. */
-  seed?: number;
-  /** How long a case may take, in milliseconds. Default: 30000. */
-  timeout?: number;
-  /** After how long what did not happen is taken not to happen at all, in milliseconds. Default: 30. */
-  quiet?: number;
+  /** The size of the duplex transfer, in bytes in each direction. Default: 8388608. */
+  transferSize?: number | undefined;
+  /** The seed of random numbers. Default: 1. */
+  seed?: number | undefined;
+  /** The longest time of a case, in milliseconds. Default: 30000. */
+  timeout?: number | undefined;
+  /** The time after which an event that has not occurred is taken not to occur, in milliseconds. Default: 30. */
+  quiet?: number | undefined;
 }
 
-/** What became of the cases of a suite in which none failed. */
+/** The result of a suite in which no case failed. */
 export interface ConformanceReport {
   /** The names of the cases that passed. */
   passed: string[];
@@ -42,8 +42,11 @@ export interface ConformanceReport {
   notApplicable: { name: string; why: string }[];
 }
 
+/** Options of which none is left out. */
+export type WithDefaults<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /** The options with their defaults. */
-export type ConformanceSettings = Required<ConformanceOptions>;
+export type ConformanceSettings = WithDefaults<ConformanceOptions>;
 
 /** Fills in the defaults. */
 export function settingsOf(options: ConformanceOptions): ConformanceSettings {
@@ -51,30 +54,30 @@ export function settingsOf(options: ConformanceOptions): ConformanceSettings {
   return { transferSize, seed, timeout, quiet };
 }
 
-/** What a suite knows of a case. */
+/** The parts of a case. */
 export interface CaseParts<T> {
   what: string;
   rule: string;
   /** Why it does not apply, or `null` if it does. */
   notApplicable: string | null;
-  /** How long each part may take, in milliseconds. */
+  /** The longest time of each part, in milliseconds. */
   timeout: number;
   open: () => Promise<T>;
   run: (opened: T) => Promise<void>;
   release: (opened: T) => Promise<void>;
 }
 
-/** Why a case does not apply that needs one of some capabilities. */
+/** Says why a case does not apply that needs one of these capabilities. */
 export function lacking(...capabilities: string[]): string {
-  return `the kind is said to lack "${capabilities.join('" and "')}"`;
+  return `the kind lacks "${capabilities.join('" and "')}"`;
 }
 
-/** Why a case does not apply that is about lacking a capability. */
+/** Says why a case does not apply that is for kinds without this capability. */
 export function having(capability: string): string {
-  return `the kind is said to have "${capability}"`;
+  return `the kind has "${capability}"`;
 }
 
-/** Makes a case of its parts. */
+/** Makes a case from its parts. */
 export function makeCase<T>(parts: CaseParts<T>): ConformanceCase {
   const { what, rule, notApplicable, timeout, open, run, release } = parts;
   return {

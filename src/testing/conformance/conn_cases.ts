@@ -1,7 +1,7 @@
 /**
- * The conformance suite of conns: what a transport counts on, asked of a pair.
+ * The conformance suite of connections: what transports rely on, checked on connected pairs.
  *
- * Its properties are those that python-trio (`testing/_check_streams.py`) and Go (`nettest.TestConn`) ask of theirs.
+ * The properties are those that python-trio (`testing/_check_streams.py`) and Go (`nettest.TestConn`) check.
  *
  * @module
  */
@@ -16,42 +16,43 @@ import {
   lacking,
   makeCase,
   settingsOf,
+  type WithDefaults,
 } from "./conformance.ts";
 import { receive, send } from "./conn_transfer.ts";
 import { faultyConn } from "../conns/faulty_conn.ts";
 
-/** Two conns that are connected to each other. */
+/** A connected pair. */
 export interface ConnPair {
   /** One end. */
   a: ConnLike;
   /** The other end. */
   b: ConnLike;
-  /** Releases what is around them, if anything; both ends are closed before. */
+  /** Releases other resources of the pair. It is called after both ends are closed. */
   close?(): void | Promise<void>;
 }
 
-/** What a kind of conn can do; everything unless it is said otherwise. */
+/** The capabilities of a kind of connection. By default it has all. */
 export interface ConnCapabilities {
-  /** One direction can end alone, by `closeWrite()`. Default: `true`. */
-  halfClose?: boolean;
-  /** The peer of a conn that is closed reads the end, and no error. Default: `true`. */
-  cleanClose?: boolean;
-  /** A second read or write while one waits fails with `Busy`. Those of Deno wait for their turn. Default: `true`. */
-  refusesOverlap?: boolean;
-  /** Writes fail once the peer is closed. Default: `true`. */
-  failsWrites?: boolean;
-  /** How many bytes writes are done with at most while nobody reads. Default: 33554432, which no system goes beyond. */
-  bound?: number;
+  /** `closeWrite()` ends one direction alone. Default: `true`. */
+  halfClose?: boolean | undefined;
+  /** The peer of a closed connection reads EOF rather than an error. Default: `true`. */
+  cleanClose?: boolean | undefined;
+  /** A second read or write while one waits fails with `Busy`. With Deno's own connections it waits. Default: `true`. */
+  refusesOverlap?: boolean | undefined;
+  /** Writes fail after the peer has closed. Default: `true`. */
+  failsWrites?: boolean | undefined;
+  /** The most bytes that writes accept while the peer does not read. Default: 33554432, which no system exceeds. */
+  bound?: number | undefined;
 }
 
 /** Options of {@linkcode connCases}. */
 export interface ConnCasesOptions extends ConformanceOptions, ConnCapabilities {}
 
 /**
- * Makes the conformance cases for a kind of conn, to be registered with any test runner.
+ * Makes the conformance cases for a kind of connection, to be registered with any test runner.
  *
  * @param makePair Makes a connected pair; called once for each case
- * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @param options What the kind lacks; sizes in bytes and times in milliseconds
  * @returns The cases
  *
  * @example With a test runner
@@ -89,12 +90,12 @@ export function connCases(makePair: () => Promise<ConnPair>, options: ConnCasesO
 }
 
 /**
- * Runs all conformance cases for a kind of conn.
+ * Runs all conformance cases for a kind of connection.
  *
  * @param makePair Makes a connected pair; called once for each case
- * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @param options What the kind lacks; sizes in bytes and times in milliseconds
  * @returns Which cases passed, and which do not apply
- * @throws {AggregateError} If cases failed: their names, and in `errors` the reasons
+ * @throws {AggregateError} If cases failed; the message has their names, `errors` the reasons
  *
  * @example Without any test runner
  * ```ts
@@ -116,12 +117,12 @@ export function checkConn(
   return checkAll("conn", connCases(makePair, options));
 }
 
-type Context = ConformanceSettings & Required<ConnCapabilities>;
+type Context = ConformanceSettings & WithDefaults<ConnCapabilities>;
 
 interface Definition {
   what: string;
   rule: string;
-  /** One of these is enough. */
+  /** The case applies to a kind that has one of these. */
   needs?: (keyof ConnCapabilities)[];
   run(pair: ConnPair, context: Context): Promise<void>;
 }
@@ -137,12 +138,12 @@ const { Interrupted, BadResource, BrokenPipe, NotConnected, Busy } = Deno.errors
 
 const definitions: Definition[] = [
   {
-    what: "carries bytes both ways at once, in pieces of random sizes",
+    what: "transfers bytes in both directions at once, in pieces of random sizes",
     rule: "M3",
     run: ({ a, b }, context) => duplex(a, b, context),
   },
   {
-    what: "carries bytes both ways at once through short and late calls",
+    what: "transfers bytes in both directions at once when calls are short and late",
     rule: "M3",
     async run({ a, b }, context) {
       const faults = { shortReads: true, shortWrites: true, delayTurns: 3 };
@@ -151,7 +152,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "wakes a read that waits",
+    what: "resolves a waiting read when bytes arrive",
     rule: "ConnLike",
     async run({ a, b }, { quiet }) {
       const p = new Uint8Array(8);
@@ -163,17 +164,17 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "reads nothing into nothing, and writes nothing from nothing",
+    what: "reads into an empty array, and writes an empty one, at once",
     rule: "ConnLike",
     async run({ a, b }, context) {
       checkEqual(await a.write(new Uint8Array(0)), 0, "what write() took");
       checkEqual(await b.read(new Uint8Array(0)), 0, "what read() gave");
-      // It is no end, and nothing waits now.
+      // Neither is EOF, and later calls work.
       await Promise.all([send(a, 10, context.seed), receiveAll(b, 10, context.seed)]);
     },
   },
   {
-    what: "gives the end after the bytes, again and again",
+    what: "returns null after the last byte, every time",
     rule: "ConnLike",
     needs: ["halfClose", "cleanClose"],
     async run({ a, b }, context) {
@@ -183,7 +184,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "gives 200 kB and the end to a reader that comes late",
+    what: "delivers 200 kB and EOF to a reader that starts late",
     rule: "ConnLike",
     needs: ["halfClose", "cleanClose"],
     async run({ a, b }, context) {
@@ -205,13 +206,13 @@ const definitions: Definition[] = [
     run: ({ a, b }, context) => halfCloseBoth(b, a, context),
   },
   {
-    what: "ends writing after a write that waits",
+    what: "ends the writing direction after a waiting write",
     rule: "ConnLike",
     needs: ["halfClose"],
     async run({ a, b }, context) {
       const { taken, writing } = await fill(a, context);
       const ending = a.closeWrite!().catch(async (error) => {
-        // It may also want to be asked again.
+        // It may also refuse while a write waits.
         if (!(error instanceof Busy)) throw error;
         await writing;
         await a.closeWrite!();
@@ -221,7 +222,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "ends a read that waits when the peer ends writing",
+    what: "resolves a waiting read with null when the peer ends writing",
     rule: "ConnLike",
     needs: ["halfClose"],
     async run({ a, b }, { quiet }) {
@@ -232,7 +233,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "is interrupted by close() while a read waits, and of no use afterwards",
+    what: "rejects a waiting read at close(), and every later call",
     rule: "ConnLike",
     async run({ a }, { quiet, halfClose }) {
       const reading = started(a.read(new Uint8Array(8)));
@@ -246,7 +247,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "is interrupted by close() while a write waits",
+    what: "rejects a waiting write at close()",
     rule: "ConnLike",
     async run({ a }, context) {
       const { writing } = await fill(a, context);
@@ -255,7 +256,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "gives what was written before close(), and then the end",
+    what: "delivers what was written before close(), then EOF",
     rule: "ConnLike",
     needs: ["cleanClose"],
     async run({ a, b }, { seed }) {
@@ -264,7 +265,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "stops a writer that nobody reads from, within its bound",
+    what: "makes a writer wait within the bound while the peer does not read",
     rule: "M4",
     async run({ a, b }, context) {
       const { taken, writing } = await fill(a, context);
@@ -276,7 +277,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "fails writes once the peer is gone",
+    what: "rejects writes after the peer has closed",
     rule: "ConnLike",
     needs: ["failsWrites"],
     async run({ a, b }) {
@@ -284,11 +285,11 @@ const definitions: Definition[] = [
       const flood = async () => {
         for (;;) await a.write(new Uint8Array(65536));
       };
-      await checkRejects(flood(), GONE, "writing to nobody");
+      await checkRejects(flood(), GONE, "a write to a closed peer");
     },
   },
   {
-    what: "fails a write that waits when the peer goes",
+    what: "rejects a waiting write when the peer closes",
     rule: "ConnLike",
     needs: ["failsWrites"],
     async run({ a, b }, context) {
@@ -298,7 +299,7 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "tells of the end when the peer goes while a read waits",
+    what: "resolves a waiting read with null when the peer closes",
     rule: "ConnLike",
     needs: ["cleanClose"],
     async run({ a, b }, { quiet }) {
@@ -309,10 +310,10 @@ const definitions: Definition[] = [
     },
   },
   {
-    what: "settles every call that waits when both ends are closed",
+    what: "settles every waiting call when both ends are closed",
     rule: "ConnLike",
     async run({ a, b }, context) {
-      // A read and a write of each end at once: they are independent.
+      // A read and a write of one end at once are independent.
       const reading = started(b.read(new Uint8Array(8)));
       const { writing } = await fill(b, context);
       await checkWaits(reading, context.quiet, "a read of nothing");
@@ -330,7 +331,7 @@ const definitions: Definition[] = [
       await checkRefused(b.read(new Uint8Array(8)), context, "a second read");
       const { writing } = await fill(b, context);
       await checkRefused(b.write(new Uint8Array(8)), context, "a second write");
-      // The first ones are not harmed.
+      // The first ones go on.
       await checkWaits(writing, 0, "the first write");
       await a.write(Uint8Array.of(7));
       checkEqual(await reading, 1, "what the first read gave");
@@ -389,14 +390,14 @@ async function fill(conn: ConnLike, { quiet, bound }: Context): Promise<{ taken:
   throw new Error(`writes took more than ${bound} bytes while nobody read`);
 }
 
-/** Reads that many bytes, or to the end; returns how many came. */
+/** Reads `size` bytes, or to EOF; returns the number read. */
 async function drain(conn: ConnLike, size = Infinity): Promise<number> {
   let got = 0;
   for (let n; got < size && (n = await readSome(conn, size - got)) > 0;) got += n;
   return got;
 }
 
-/** Reads once; returns how many bytes came, 0 at the end. */
+/** Reads once; returns the number of bytes, 0 at EOF. */
 async function readSome(conn: ConnLike, most = Infinity): Promise<number> {
   return await conn.read(new Uint8Array(Math.min(1 << 18, most))) ?? 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Bytes sent and received over a conn in pieces of random sizes, each byte accounted for, none stored.
+ * Sending and receiving random bytes over a connection, in pieces of random sizes. Every byte is compared, none is stored.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { SeededRandom } from "../seeded_random.ts";
 
 const LARGEST_PIECE = 65536;
 
-/** Compares bytes with those of a seed, as they come. */
+/** Compares received bytes with those that a seed gives. */
 export class StreamCheck {
-  /** How many bytes came so far. */
+  /** The number of bytes received so far. */
   received = 0;
   readonly #expected: SeededRandom;
   readonly #memory = new Uint8Array(LARGEST_PIECE);
 
-  /** @param seed The seed of what was sent */
+  /** @param seed The seed of the sent bytes */
   constructor(seed: number) {
     this.#expected = new SeededRandom(seed);
   }
 
-  /** Fails if the bytes are not those that come next. */
+  /** Fails unless `data` is the next part of the stream. */
   take(data: Uint8Array): void {
     for (let at = 0; at < data.length;) {
       const expected = this.#expected.fill(this.#memory.subarray(0, data.length - at));
@@ -35,11 +35,11 @@ export class StreamCheck {
 }
 
 /**
- * Writes the bytes of a seed, and spoils the memory of each write once it is done (SPEC M3).
+ * Writes the bytes of a seed, and overwrites the memory of each write when its promise has resolved [M3].
  *
- * @param conn Where to
- * @param size How many, in bytes
- * @param seed Which
+ * @param conn The connection to write to
+ * @param size The number of bytes
+ * @param seed The seed of the bytes
  */
 export async function send(conn: ConnLike, size: number, seed: number): Promise<void> {
   const bytes = new SeededRandom(seed);
@@ -57,12 +57,12 @@ export async function send(conn: ConnLike, size: number, seed: number): Promise<
 }
 
 /**
- * Reads bytes, and compares them with those of a seed.
+ * Reads bytes and compares them with those of a seed.
  *
- * @param conn Where from
- * @param size How many, in bytes; fewer if the stream ends before
- * @param seed Which
- * @returns How many came
+ * @param conn The connection to read from
+ * @param size The number of bytes to read, unless EOF comes before
+ * @param seed The seed of the bytes
+ * @returns The number of bytes read
  */
 export async function receive(conn: ConnLike, size: number, seed: number): Promise<number> {
   const stream = new StreamCheck(seed);

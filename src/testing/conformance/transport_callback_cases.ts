@@ -16,7 +16,7 @@ import { type Recording, recordings, someBytes, type TransportCaseDefinition } f
 /** The cases about callbacks. */
 export const callbackCases: TransportCaseDefinition[] = [
   {
-    what: "calls back in order, from the first to the last",
+    what: "calls the protocol in order",
     rule: "C1",
     async run(scene) {
       const { a, b, protocolA, protocolB } = await scene.openRecording();
@@ -88,7 +88,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   })),
   {
-    what: "lets everything be called again, in any state",
+    what: "accepts repeated calls in any state",
     rule: "C4",
     async run(scene) {
       const { halfClose } = scene.settings;
@@ -146,7 +146,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   })),
   ...each((kind, record) => ({
-    what: `keeps what a read already in flight brings from a ${kind} that is paused`,
+    what: `withholds from a paused ${kind} what a read in flight brings, until it resumes`,
     rule: "C5",
     async run(scene) {
       const { a, b, protocolA } = await scene.open(record(), new RecordingProtocol());
@@ -164,7 +164,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   })),
   {
-    what: "keeps the end from a protocol that is paused",
+    what: "withholds EOF from a paused protocol",
     rule: "C5",
     async run(scene) {
       const { a, b, protocolA } = await scene.openRecording();
@@ -184,7 +184,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     async run(scene) {
       const error = new Error("by connectionMade");
       const protocolA = new RecordingProtocol({ onCall: throwIn("connectionMade", error) });
-      // The one who opens the connection is told; the one who serves it has only connectionLost().
+      // On the client opening rejects; on the server only connectionLost() is called.
       const opened = await scene.open(protocolA, new RecordingProtocol()).catch((thrown) => thrown);
       check(opened === error || !(opened instanceof Error), `opening failed with "${opened}"`);
       checkLost(await lossOf(protocolA), error);
@@ -193,7 +193,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   },
   ...each((kind, record) => ({
-    what: `aborts, and reports, when a callback with bytes of a ${kind} throws`,
+    what: `aborts, and reports, when the callback that brings bytes to a ${kind} throws`,
     rule: "C6",
     async run(scene) {
       const error = new Error("by the callback with bytes");
@@ -242,7 +242,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "closes after flushing, if eofReceived does not ask for more",
+    what: "closes after flushing unless eofReceived returns true",
     rule: "C7",
     needs: "halfClose",
     async run(scene) {
@@ -258,7 +258,7 @@ export const callbackCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "keeps the writing side open, if eofReceived returns true",
+    what: "keeps the writing direction open if eofReceived returns true",
     rule: "C7",
     needs: "halfClose",
     async run(scene) {
@@ -312,14 +312,14 @@ export const callbackCases: TransportCaseDefinition[] = [
       checkBytes(concat(protocols.map(({ received }) => received)), sent, "what came");
       for (const protocol of protocols) protocol.assertOrder();
       const told = protocols.slice(0, -1).filter(({ names }) => names.includes("connectionLost"));
-      checkEqual(told.length, 0, "the number of former protocols that were told of the loss");
+      checkEqual(told.length, 0, "the number of former protocols whose connectionLost() was called");
     },
   },
   {
-    what: "aborts, and reports, when getBuffer gives nothing",
+    what: "aborts, and reports, when getBuffer returns an empty array",
     rule: "C9",
     async run(scene) {
-      // Only when both ends are there: the other one may be in a handshake still.
+      // Reading starts when both ends exist: the other one may still be in a handshake.
       const onCall = pauseIn("connectionMade", () => protocol);
       const protocol: RecordingBufferedProtocol = new RecordingBufferedProtocol({ bufferSize: 0, onCall });
       const { a, b } = await scene.open(protocol, new RecordingProtocol());
@@ -358,7 +358,7 @@ function checkLost(error: Error | null, expected: Error | null): void {
   check(error === expected, `connectionLost() was called with "${error}", not with "${expected}"`);
 }
 
-/** Pieces of data come in as many calls as they like. */
+/** Compares the names of the callbacks; several calls in a row for pieces of data count as one. */
 function checkNames(protocol: Recording, expected: CallbackName[]): void {
   const names = protocol.names.filter((name, i, all) => name !== all[i - 1]);
   checkEqual(names, expected, "the order of callbacks");

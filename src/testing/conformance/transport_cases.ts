@@ -1,5 +1,5 @@
 /**
- * The conformance suite of transports: what a protocol counts on, asked of a pair.
+ * The conformance suite of transports: what protocols rely on, checked on connected pairs.
  *
  * @module
  */
@@ -21,15 +21,15 @@ import { writingCases } from "./transport_writing_cases.ts";
 export interface TransportCasesOptions extends ConformanceOptions, TransportCapabilities {}
 
 /**
- * Makes the conformance cases for a kind of transport, to be registered with any test runner. They ask for the rules C1
- * and C3 to C9 of callbacks, W1 to W9 of writing, and M1 to M3 of memory.
+ * Makes the conformance cases for a kind of transport, to be registered with any test runner. They check the rules C1 and
+ * C3 to C9 of callbacks, W1 to W9 of writing, and M1 to M3 of memory.
  *
- * Each case makes one pair and asks its questions of `a`; swap the two to ask them of the other end. While a case runs the
- * exception handler is the suite's, and the default one afterwards; so cases run one at a time, and servers in the pair
- * must have no `onError`.
+ * Each case makes one pair and checks `a`; swap the two to check the other end. While a case runs it replaces the exception
+ * handler, and afterwards sets the default one. So cases must run one at a time, and servers in the pair must have no
+ * `onError`.
  *
- * @param makePair Makes a connected pair for two protocols, and releases everything itself when that fails
- * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @param makePair Makes a connected pair for two protocols; if it fails it releases everything itself
+ * @param options What the kind lacks; sizes in bytes and times in milliseconds
  * @returns The cases
  *
  * @example With a test runner
@@ -72,10 +72,10 @@ export function transportCases(makePair: MakeTransportPair, options: TransportCa
 /**
  * Runs all conformance cases for a kind of transport.
  *
- * @param makePair Makes a connected pair for two protocols, and releases everything itself when that fails
- * @param options What the kind lacks, and the sizes, in bytes, and times, in milliseconds, of the cases
+ * @param makePair Makes a connected pair for two protocols; if it fails it releases everything itself
+ * @param options What the kind lacks; sizes in bytes and times in milliseconds
  * @returns Which cases passed, and which do not apply
- * @throws {AggregateError} If cases failed: their names, and in `errors` the reasons
+ * @throws {AggregateError} If cases failed; the message has their names, `errors` the reasons
  *
  * @example Without any test runner
  * ```ts
@@ -89,7 +89,7 @@ export function transportCases(makePair: MakeTransportPair, options: TransportCa
  *   const { transport: a } = await createConnection(factoryA, { conn: connA });
  *   return { a, b };
  * }, { transferSize: 100_000 });
- * // It can end writing, so the case about those that cannot does not apply.
+ * // The case for kinds without half-close does not apply.
  * assertEquals(report.notApplicable.length, 1);
  * ```
  */

@@ -1,51 +1,51 @@
 /**
- * What a case of the transport suite works with: a way to make a connected pair, and what was reported meanwhile.
+ * The environment of a case of the transport suite: it makes the connected pair and collects reported errors.
  *
  * @module
  */
 import { type ErrorContext, setExceptionHandler } from "../../transport/exception_handler.ts";
 import type { StreamProtocolLike, Transport } from "../../transport/types.ts";
 import { check, checkEqual, quietTime } from "./checks.ts";
-import type { ConformanceSettings } from "./conformance.ts";
+import type { ConformanceSettings, WithDefaults } from "./conformance.ts";
 import { RecordingBufferedProtocol, type RecordingOptions, RecordingProtocol } from "../recording_protocol.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { turns } from "../turns.ts";
 
-/** Two transports that are connected to each other. */
+/** A connected pair of transports. */
 export interface TransportPair {
-  /** The transport of the protocol that the first factory made. */
+  /** The transport of the protocol from the first factory. */
   a: Transport;
-  /** The transport of the protocol that the second factory made. */
+  /** The transport of the protocol from the second factory. */
   b: Transport;
-  /** Releases what is around them, if anything; both are aborted before. */
+  /** Releases other resources of the pair. It is called after both are aborted. */
   close?(): void | Promise<void>;
 }
 
 /** Makes a protocol. */
 export type StreamProtocolFactory = () => StreamProtocolLike;
 
-/** Makes a connected pair of transports, each with a protocol of one of the factories. */
+/** Makes a connected pair of transports, one with a protocol of each factory. */
 export type MakeTransportPair = (a: StreamProtocolFactory, b: StreamProtocolFactory) => Promise<TransportPair>;
 
-/** What a kind of transport can do; everything unless it is said otherwise. */
+/** The capabilities of a kind of transport. By default it has all. */
 export interface TransportCapabilities {
-  /** One direction can end alone, by `writeEof()`. Default: `true`. */
-  halfClose?: boolean;
+  /** `writeEof()` ends one direction alone. Default: `true`. */
+  halfClose?: boolean | undefined;
   /**
-   * What was flushed reaches the peer even if bytes of the peer lie unread at `close()`, for which TCP resets the
-   * connection and destroys it. Default: `true`.
+   * Flushed bytes reach the peer even if bytes of the peer are unread at `close()`. A system that closes a TCP socket
+   * with unread bytes resets the connection, which destroys them. Default: `true`.
    */
-  survivesUnread?: boolean;
-  /** The peer of a transport that is aborted with bytes unsent loses its connection. Default: `true`. */
-  noticesAbort?: boolean;
+  survivesUnread?: boolean | undefined;
+  /** The peer loses its connection when the transport is aborted with bytes unsent. Default: `true`. */
+  noticesAbort?: boolean | undefined;
 }
 
-/** A case of the suite, before it is asked of a kind. */
+/** The definition of a case, for all kinds. */
 export interface TransportCaseDefinition {
   what: string;
   rule: string;
   needs?: keyof TransportCapabilities;
-  /** It applies only to a kind that lacks this. */
+  /** The case applies only to a kind that lacks this. */
   lacks?: keyof TransportCapabilities;
   run(scene: Scene): Promise<void>;
 }
@@ -53,20 +53,20 @@ export interface TransportCaseDefinition {
 /** Either recording protocol. */
 export type Recording = RecordingProtocol | RecordingBufferedProtocol;
 
-/** The kinds of protocols, for what must hold with each of them. */
+/** The kinds of protocols, for cases that apply to each. */
 export const recordings: Record<"Protocol" | "BufferedProtocol", (options?: RecordingOptions) => Recording> = {
   Protocol: (options) => new RecordingProtocol(options),
   BufferedProtocol: (options) => new RecordingBufferedProtocol({ ...options, bufferSize: 5000 }),
 };
 
-/** What a case works with. */
+/** The environment of one case. */
 export class Scene {
-  readonly settings: ConformanceSettings & Required<TransportCapabilities>;
+  readonly settings: ConformanceSettings & WithDefaults<TransportCapabilities>;
   readonly #make: MakeTransportPair;
   readonly #reports: ErrorContext[] = [];
   #pair: TransportPair | null = null;
 
-  constructor(make: MakeTransportPair, settings: ConformanceSettings & Required<TransportCapabilities>) {
+  constructor(make: MakeTransportPair, settings: ConformanceSettings & WithDefaults<TransportCapabilities>) {
     this.#make = make;
     this.settings = settings;
     setExceptionHandler((context) => this.#reports.push(context));
@@ -81,7 +81,7 @@ export class Scene {
     return { a: pair.a, b: pair.b, protocolA, protocolB };
   }
 
-  /** Makes the pair, with protocols that record. */
+  /** Makes the pair with recording protocols. */
   openRecording(
     optionsA: RecordingOptions = {},
     optionsB: RecordingOptions = {},
@@ -89,24 +89,24 @@ export class Scene {
     return this.open(new RecordingProtocol(optionsA), new RecordingProtocol(optionsB));
   }
 
-  /** Lets so much time pass that what did not happen by then does not happen. */
+  /** Waits until events that have not occurred are taken not to occur. */
   async quiet(): Promise<void> {
     await quietTime(this.settings.quiet).elapsed;
   }
 
-  /** Takes the errors that were reported so far. */
+  /** Returns and forgets the errors reported so far. */
   takeReports(): Error[] {
     return this.#reports.splice(0).map(({ error }) => error);
   }
 
-  /** Fails unless just this was reported. */
+  /** Fails unless exactly these errors were reported. */
   checkReported(...errors: Error[]): void {
     const reported = this.takeReports();
     checkEqual(reported.length, errors.length, `the number of errors reported ("${reported}")`);
     errors.forEach((error, i) => check(reported[i] === error, `"${reported[i]}" was reported, not "${error}"`));
   }
 
-  /** Ends the case: what is reported now was nobody's to expect. */
+  /** Ends the case. It fails if an unexpected error was reported. */
   async release(): Promise<void> {
     try {
       this.#pair?.a.abort();
@@ -120,7 +120,7 @@ export class Scene {
   }
 }
 
-/** Bytes that tell where they belong. */
+/** Returns random bytes of a seed. */
 export function someBytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return new SeededRandom(seed).fill(new Uint8Array(size));
 }

@@ -1,5 +1,5 @@
 /**
- * Protocols that send and receive a stream of seeded bytes in every way a transport has, each byte accounted for.
+ * Protocols that send and receive random bytes by every method of a transport, and compare every byte.
  *
  * @module
  */
@@ -11,20 +11,20 @@ import { turns } from "../turns.ts";
 
 const LARGEST_PIECE = 65536;
 
-/** How much to send and receive, in bytes, and which bytes. */
+/** The number of bytes to send and to receive, and their seeds. */
 export interface TransferOptions {
   size: number;
   sendSeed: number;
   receiveSeed: number;
-  /** Whether to end the writing direction after the last byte, and to wait for the peer's end. */
+  /** Whether to end the writing direction after the last byte, and to expect EOF from the peer. */
   halfClose: boolean;
 }
 
-/** One end of a transfer. It pauses reading now and then, and writes no more than it may. */
+/** One end of a transfer. It pauses reading at random, and stops writing while writing is paused. */
 abstract class TransferEnd {
-  /** Settles when everything has come, and the end if there is to be one. */
+  /** Resolves when everything was received, EOF included if it is expected. */
   readonly finished: Promise<void>;
-  /** Settles with what the connection was lost with. */
+  /** Resolves with the error of `connectionLost`. */
   readonly lost: Promise<Error | null>;
   protected readonly random: SeededRandom;
   readonly #options: TransferOptions;
@@ -43,7 +43,7 @@ abstract class TransferEnd {
     this.lost = this.#lose.promise;
   }
 
-  /** Sends all of it, unless the connection is lost meanwhile. */
+  /** Sends everything, unless the connection is lost meanwhile. */
   async send(): Promise<void> {
     const { size, sendSeed, halfClose } = this.#options;
     const bytes = new SeededRandom(sendSeed);
@@ -51,7 +51,7 @@ abstract class TransferEnd {
     for (let sent = 0; sent < size && !this.#isLost;) {
       const piece = memory.subarray(0, Math.min(this.random.size(LARGEST_PIECE), size - sent));
       await this.#write(bytes.fill(piece));
-      // The transport is done with it (SPEC M2, M3).
+      // The memory is the caller's again [M2, M3].
       piece.fill(0xee);
       sent += piece.length;
       await this.#mayWrite?.promise;
@@ -118,14 +118,14 @@ abstract class TransferEnd {
   }
 }
 
-/** One end of a transfer that is handed bytes. */
+/** One end of a transfer, as a plain protocol. */
 export class PlainTransferEnd extends TransferEnd implements ProtocolLike {
   dataReceived(data: Uint8Array): void {
     this.take(data);
   }
 }
 
-/** One end of a transfer that gives memory to read into, of other sizes than those hinted at. */
+/** One end of a transfer, as a buffered protocol whose buffers have random sizes. */
 export class BufferedTransferEnd extends TransferEnd implements BufferedProtocolLike {
   #memory = new Uint8Array(LARGEST_PIECE);
   #given = this.#memory;

@@ -13,7 +13,7 @@ import { turns } from "../turns.ts";
 /** The cases about writing. */
 export const writingCases: TransportCaseDefinition[] = [
   {
-    what: "carries bytes both ways at once, between a Protocol and a BufferedProtocol",
+    what: "transfers bytes in both directions at once, between a Protocol and a BufferedProtocol",
     rule: "W3",
     async run(scene) {
       const { transferSize: size, seed, halfClose } = scene.settings;
@@ -37,12 +37,12 @@ export const writingCases: TransportCaseDefinition[] = [
         b.write(sent.subarray(at, at + 1000));
         if (at % 50_000 === 0) await turns(10);
       }
-      // The record holds the very pieces it was given.
+      // The record holds the arrays that were handed out, not copies.
       checkBytes(await protocolA.waitForBytes(sent.length), sent, "what was handed out");
     },
   },
   {
-    what: "uses the memory of sendall until it is done, and not after",
+    what: "uses the memory given to sendall() until its promise settles, and not after",
     rule: "M3",
     async run(scene) {
       const { a, b, protocolB } = await scene.openRecording();
@@ -56,7 +56,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "has write buffer limits, and refuses those that are none",
+    what: "has write buffer limits, and refuses invalid ones",
     rule: "W1",
     async run(scene) {
       const { a } = await scene.openRecording();
@@ -146,7 +146,7 @@ export const writingCases: TransportCaseDefinition[] = [
           default:
             a.write(memory);
         }
-        // The memory is the caller's again (M2).
+        // The memory is the caller's again [M2].
         memory.fill(0xee);
         if (i % 50 === 0) await turns();
       }
@@ -156,7 +156,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "sends a lone small write without another, and many in one turn together",
+    what: "sends a lone small write at once, and many in one turn together",
     rule: "W4",
     async run(scene) {
       const { a, protocolB } = await scene.openRecording();
@@ -234,13 +234,13 @@ export const writingCases: TransportCaseDefinition[] = [
     run: (scene) => closeWithBytes(scene, 0),
   },
   {
-    what: "does not destroy what it flushed by bytes that it left unread",
+    what: "delivers what it flushed although bytes were left unread",
     rule: "W7",
     needs: "survivesUnread",
     run: (scene) => closeWithBytes(scene, 100),
   },
   {
-    what: "loses the connection after close(), not inside it",
+    what: "calls connectionLost after close(), not inside it",
     rule: "W7",
     async run(scene) {
       const { a, protocolA, protocolB } = await scene.openRecording();
@@ -252,7 +252,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "drops everything at once when aborted, and loses the connection after it",
+    what: "empties the write buffer at abort(), and calls connectionLost later",
     rule: "W8",
     async run(scene) {
       const { a, b, protocolA, protocolB } = await scene.openRecording();
@@ -260,7 +260,7 @@ export const writingCases: TransportCaseDefinition[] = [
       const size = 50_000_000;
       a.write(new Uint8Array(size));
       await scene.quiet();
-      check(a.getWriteBufferSize() > 0, "the write buffer is empty though nobody reads");
+      check(a.getWriteBufferSize() > 0, "the write buffer is empty although the peer does not read");
       a.abort();
       checkEqual(a.getWriteBufferSize(), 0, "the size of the write buffer");
       check(a.isClosing(), "isClosing() is false");
@@ -272,7 +272,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "rejects what sendall() has not sent when it is aborted",
+    what: "rejects a pending sendall() at abort()",
     rule: "W8",
     async run(scene) {
       const { a, b } = await scene.openRecording();
@@ -284,7 +284,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "is aborted while it closes",
+    what: "can be aborted while it closes",
     rule: "W8",
     async run(scene) {
       const { a, b, protocolA } = await scene.openRecording();
@@ -323,7 +323,7 @@ export const writingCases: TransportCaseDefinition[] = [
     },
   },
   {
-    what: "refuses to end writing alone, or closes for it",
+    what: "refuses writeEof(), or closes instead",
     rule: "W9",
     lacks: "halfClose",
     async run(scene) {
@@ -363,7 +363,7 @@ async function closeWithBytes(scene: Scene, unread: number): Promise<void> {
   checkEqual(protocolA.received.length, 0, "what was received after close()");
 }
 
-/** What may throw or reject. */
+/** Turns a throw into a rejection. */
 async function promised(call: () => Promise<void>): Promise<void> {
   await call();
 }

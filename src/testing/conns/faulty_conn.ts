@@ -1,57 +1,59 @@
 /**
- * A conn that does what networks do at their worst: short, late, stalled, ended and broken, and the same in each run.
+ * A connection with faults: calls that are short, late or stalled, an early EOF, errors; the same in each run.
  *
  * @module
  */
+import { describe } from "../../common/describe.ts";
 import { busyError, closedError, interruptedError } from "../../conn/conn_errors.ts";
 import type { ConnLike } from "../../conn/conn.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { turns } from "../turns.ts";
 
-/** The faults of a {@linkcode faultyConn}; none unless asked for. */
+/** The faults of a {@linkcode faultyConn}. By default there are none. */
 export interface FaultyConnOptions {
   /** The seed of what is random. Default: 1. */
-  seed?: number;
-  /** Whether reads bring less than they could. Default: `false`. */
-  shortReads?: boolean;
-  /** Whether writes take less than they could. Default: `false`. */
-  shortWrites?: boolean;
-  /** Each call is late by so many turns of the event loop at most, before and after. Default: 0. */
-  delayTurns?: number;
-  /** Reading ends after so many bytes. Default: never. */
-  eofAfter?: number;
-  /** Reading fails after so many bytes. Default: never. */
-  readErrorAfter?: number;
-  /** Writing fails after so many bytes. Default: never. */
-  writeErrorAfter?: number;
-  /** What reading and writing fail with. Default: a `Deno.errors.ConnectionReset`. */
-  error?: Error;
+  seed?: number | undefined;
+  /** Whether reads return a random part of what is available. Default: `false`. */
+  shortReads?: boolean | undefined;
+  /** Whether writes accept a random part of the data. Default: `false`. */
+  shortWrites?: boolean | undefined;
+  /** The largest delay of a call, before and after it, in turns of the event loop. Default: 0. */
+  delayTurns?: number | undefined;
+  /** The number of bytes after which reads return EOF. Default: no limit. */
+  eofAfter?: number | undefined;
+  /** The number of bytes after which reads fail. Default: no limit. */
+  readErrorAfter?: number | undefined;
+  /** The number of bytes after which writes fail. Default: no limit. */
+  writeErrorAfter?: number | undefined;
+  /** The error of failing reads and writes. Default: a `Deno.errors.ConnectionReset`. */
+  error?: Error | undefined;
 }
 
 /** What {@linkcode faultyConn} returns. */
 export interface FaultyConn extends ConnLike {
-  /** How many bytes were read through it. */
+  /** The number of bytes read through it. */
   readonly bytesRead: number;
-  /** How many bytes were written through it. */
+  /** The number of bytes written through it. */
   readonly bytesWritten: number;
-  /** Lets no write get on from now, as a peer does that reads no more. */
+  /** Stalls all writes from now on, as a peer does that stops reading. */
   stallWrites(): void;
-  /** Lets the writes get on again. */
+  /** Continues stalled writes. */
   releaseWrites(): void;
 }
 
 /**
- * Wraps a conn so that it has faults: short reads and writes, calls that are late, an end or an error after so many
- * bytes, writes that stall. As Go's `testing/iotest`, with the same faults in each run.
+ * Wraps a connection so that it has faults: short reads and writes, late calls, EOF or an error after a number of bytes,
+ * stalled writes. As Go's `testing/iotest`, with the same faults in each run.
  *
- * All of these are within what a conn may do, so code above it must cope. Overlapping calls of one kind fail with `Busy`.
+ * Every connection may behave like this, so the code above it must cope. A second call of one kind while one is under way
+ * fails with `Busy`.
  *
- * @param conn The conn, the wrapper's from now on
+ * @param conn The connection, to be used by the wrapper only from now on
  * @param options The faults; sizes in bytes, delays in turns of the event loop
- * @returns The conn with the faults
+ * @returns The connection with the faults
  * @throws {RangeError} If a number is not a non-negative integer
  *
- * @example An answer that comes in small pieces, and is cut off
+ * @example An answer that arrives in small pieces and is incomplete
  * ```ts
  * import { connPair, IncompleteReadError, openConnection } from "@tideline/net";
  * import { faultyConn } from "@tideline/net/testing";
@@ -71,13 +73,15 @@ export function faultyConn(conn: ConnLike, options: FaultyConnOptions = {}): Fau
   const { delayTurns, eofAfter, readErrorAfter, writeErrorAfter } = options;
   for (const [name, value] of Object.entries({ delayTurns, eofAfter, readErrorAfter, writeErrorAfter })) {
     if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
-      throw new RangeError(`Cannot make a conn faulty: ${name} "${value}" must be a non-negative integer`);
+      throw new RangeError(
+        `Cannot make a faulty connection: ${name} must be a non-negative integer, not ${describe(value)}`,
+      );
     }
   }
   return new Faulty(conn, options);
 }
 
-/** One direction: whether a call is under way, and how far it got. */
+/** The state of one direction. */
 interface Direction {
   busy: boolean;
   bytes: number;
@@ -94,14 +98,14 @@ class Faulty implements FaultyConn {
   readonly #writes: Direction;
   #stall: PromiseWithResolvers<void> | null = null;
   #closed = false;
-  /** The write under way, so that ending the direction comes after it. */
+  /** Settles with the write under way; `closeWrite` waits for it. */
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(conn: ConnLike, options: FaultyConnOptions) {
     const { seed = 1 } = options;
     this.#conn = conn;
     this.#options = options;
-    // One generator each, so that the one direction's faults do not depend on what goes on in the other.
+    // One generator for each direction, so that the faults of one do not depend on the calls of the other.
     this.#reads = { busy: false, bytes: 0, random: new SeededRandom(seed) };
     this.#writes = { busy: false, bytes: 0, random: new SeededRandom(~seed) };
     if (conn.localAddr !== undefined) this.localAddr = conn.localAddr;

@@ -1,31 +1,31 @@
 /**
- * A conn with hooks in front of its calls.
+ * A connection that calls hooks before its own methods.
  *
  * @module
  */
 import type { ConnLike } from "../../conn/conn.ts";
 
-/** What {@linkcode hookedConn} calls before the conn itself. What a hook throws, the call rejects with instead. */
+/** The hooks of {@linkcode hookedConn}. If a hook throws, the call fails with that and does not reach the connection. */
 export interface ConnHooks {
-  /** Before `read(p)`; the read waits until it settles. */
+  /** Called before `read(p)`, which waits for its promise. */
   beforeRead?(p: Uint8Array): void | Promise<void>;
-  /** Before `write(p)`; the write waits until it settles. */
+  /** Called before `write(p)`, which waits for its promise. */
   beforeWrite?(p: Uint8Array): void | Promise<void>;
-  /** Before `closeWrite()`, which waits until it settles. */
+  /** Called before `closeWrite()`, which waits for its promise. */
   beforeCloseWrite?(): void | Promise<void>;
-  /** Before `close()`. */
+  /** Called before `close()`. */
   beforeClose?(): void;
 }
 
 /**
- * Wraps a conn so that hooks are called before its calls: to count or watch them, hold them back, or fail them. As the
- * hooks of python-trio's `memory_stream_pair`.
+ * Wraps a connection so that hooks are called before its methods, to count, watch, delay or fail calls. As the hooks of
+ * python-trio's `memory_stream_pair`.
  *
- * A call whose hook returns no promise reaches the conn before it returns, as without a hook.
+ * If the hook returns no promise, the call reaches the connection before it returns, as without a hook.
  *
- * @param conn The conn, the wrapper's from now on
- * @param hooks What to call
- * @returns The conn with the hooks
+ * @param conn The connection, to be used by the wrapper only from now on
+ * @param hooks The functions to call
+ * @returns The connection with the hooks
  *
  * @example Counting the reads of a transport
  * ```ts

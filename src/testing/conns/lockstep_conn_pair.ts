@@ -7,11 +7,11 @@ import { brokenError, busyError, closedError, interruptedError } from "../../con
 import type { ConnLike } from "../../conn/conn.ts";
 
 /**
- * Makes two connections in memory, each the other's peer, that keep in step: a write is done when the peer has read all
- * of it, and never before. As python-trio's `lockstep_stream_pair`.
+ * Makes a connected pair in memory without a buffer: a write resolves when the peer has read all of it. As python-trio's
+ * `lockstep_stream_pair`.
  *
- * It shows at once what a buffer hides: code that writes and only then sees to it that somebody reads, and bytes that are
- * counted as sent before anybody has them. Closing either end while a write waits loses what of it was not read.
+ * It shows faults that a buffer hides: code that writes before anything reads, and bytes that are counted as sent before
+ * they have arrived. Closing either end while a write waits loses the part that was not read.
  *
  * @returns The two ends
  *
@@ -68,11 +68,11 @@ class LockstepConn implements ConnLike {
   }
 }
 
-/** One direction: a write that waits, or a read that waits, or neither. */
+/** One direction, in which a read or a write may wait. */
 class Handover {
   #write: (PromiseWithResolvers<number> & { p: Uint8Array; taken: number }) | null = null;
   #read: (PromiseWithResolvers<number | null> & { p: Uint8Array }) | null = null;
-  /** "ending" lets a write that waits go first. */
+  /** "ending": ended as soon as the waiting write is done. */
   #writing: "open" | "ending" | "ended" = "open";
   #reading: "open" | "closed" = "open";
 
@@ -118,7 +118,7 @@ class Handover {
     this.#write = null;
   }
 
-  /** Lets a read that waits have what there is for it. */
+  /** Settles the waiting read if there are bytes for it, or EOF. */
   #meet(): void {
     const [read, write] = [this.#read, this.#write];
     if (read === null) return;

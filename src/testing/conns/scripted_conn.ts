@@ -1,54 +1,54 @@
 /**
- * A conn that follows a script: what it gives to reads, and what it expects to be written.
+ * A connection that follows a script of what it returns to reads and expects of writes.
  *
- * Theory of operation. One step is current. A call that the step is about settles, and the script goes on; a call that
- * fits a later step waits until it is its turn; a call that contradicts the step breaks the script, which is remembered
- * and said again by `done()`, because a transport may have taken the error for one of the network.
+ * Theory of operation. One step is current. A call that matches it settles, and the next step becomes current. A call
+ * that may match a later step waits. A call that contradicts the step breaks the script; `done()` throws that error again,
+ * because a transport may have handled it as an error of the network.
  *
  * @module
  */
 import { busyError, closedError, interruptedError } from "../../conn/conn_errors.ts";
 import type { ConnLike } from "../../conn/conn.ts";
 
-/** A step of the script of {@linkcode scriptedConn}. Text stands for its UTF-8 bytes. */
+/** A step of the script of {@linkcode scriptedConn}. Text means its UTF-8 bytes. */
 export type ScriptStep =
-  /** Gives these bytes to the reads to come; `null`: the end of the stream. */
+  /** The bytes that the next reads return; `null` is EOF. */
   | { read: Uint8Array | string | null }
-  /** Expects these bytes to be written, in however many writes. */
+  /** The bytes that are expected to be written, in any number of writes. */
   | { write: Uint8Array | string }
-  /** Holds the steps that follow until the promise settles. */
+  /** A promise that the following steps wait for. */
   | { wait: Promise<unknown> }
-  /** Fails a read. */
+  /** The error of the next read. */
   | { readError: Error }
-  /** Fails a write. */
+  /** The error of the next write. */
   | { writeError: Error }
-  /** Expects the writing direction to be ended. */
+  /** The writing direction is expected to be ended. */
   | { closeWrite: true };
 
 /** What {@linkcode scriptedConn} returns. */
 export interface ScriptedConn extends ConnLike {
-  /** Ends the writing direction, if that is what the script expects. */
+  /** Ends the writing direction, if the script expects it. */
   closeWrite(): Promise<void>;
   /** Whether `close()` was called. */
   readonly closed: boolean;
   /**
-   * Asserts that the script was followed to its end.
+   * Asserts that every step was done.
    *
-   * @throws {Error} If it was not: what broke it, or the first step that was not used up
+   * @throws {Error} The error that broke the script, or one that names the first step not done
    */
   done(): void;
 }
 
 /**
- * Makes a conn that follows a script, to test what is above it without any peer. As the `Builder` of tokio-test's `io`.
+ * Makes a connection that follows a script, to test code above it without a peer. As the `Builder` of tokio-test's `io`.
  *
- * Steps are followed in order: a read waits while a `write` step is due, and the other way round. What is written is
- * compared byte by byte; at the first difference the write fails, naming the step, and so does {@linkcode
- * ScriptedConn.done}. A read after the last step waits until the conn is closed; a write after it is an error.
+ * Steps are done in order: a read waits while a `write` step is current, and a write while a `read` step is. Written bytes
+ * are compared; at the first difference the write fails with an error that names the step, and so does {@linkcode
+ * ScriptedConn.done}. A read after the last step waits until the connection is closed; a write after it is an error.
  *
  * @param steps The script
- * @returns The conn
- * @throws {TypeError} If a step is none of a script
+ * @returns The connection
+ * @throws {TypeError} If a step has none of the known forms
  *
  * @example A line echo
  * ```ts
@@ -66,7 +66,7 @@ export function scriptedConn(steps: readonly ScriptStep[]): ScriptedConn {
   return new Script(steps);
 }
 
-/** A step with its bytes, and how many of them were used. */
+/** A step with its bytes, and the number of bytes used. */
 type Step =
   | { kind: "read" | "write"; bytes: Uint8Array; used: number }
   | { kind: "readError" | "writeError"; error: Error }
@@ -121,7 +121,7 @@ class Script implements ScriptedConn {
   done(): void {
     if (this.#broken !== null) throw this.#broken;
     if (this.#at < this.#steps.length) {
-      throw new Error(`Cannot end the script: ${this.#where()} was not used up`);
+      throw new Error(`Cannot end the script: ${this.#where()} was not done`);
     }
   }
 
@@ -137,7 +137,7 @@ class Script implements ScriptedConn {
     while (this.#state === "open" && this.#useStep());
   }
 
-  /** Lets the calls that wait use the current step; tells whether the next one is due. */
+  /** Settles the waiting calls that match the current step; returns whether the step is done. */
   #useStep(): boolean {
     const step = this.#steps[this.#at];
     switch (step?.kind) {
@@ -275,7 +275,7 @@ function describe(step: Step): string {
 
 const MOST_SHOWN = 60;
 
-/** Bytes as text where they are, else as numbers. */
+/** Shows bytes as text if they are printable, else as numbers. */
 function show(bytes: Uint8Array): string {
   const part = bytes.subarray(0, MOST_SHOWN);
   const more = bytes.length > MOST_SHOWN ? `… (${bytes.length} bytes)` : "";

@@ -1,6 +1,6 @@
 // What is handed out is accepted wherever the platform takes bytes, without a cast: this file type-checks, and runs.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { connFromStreams, connPair, openConnection, StreamReader } from "../mod.ts";
 
 function fed(text: string): StreamReader {
@@ -41,4 +41,13 @@ Deno.test("what a connection hands out is bytes as well", async () => {
     assertEquals(await new Blob([line]).text(), "one\n");
     break;
   }
+});
+
+Deno.test("no public function has a parameter that an editor would offer as `_data`", async () => {
+  const args = ["doc", "--json", new URL("../mod.ts", import.meta.url).pathname];
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert(success);
+  const json = new TextDecoder().decode(stdout);
+  assert(json.includes('"dataReceived"'));
+  assertEquals(json.match(/"name":\s*"_\w+"/g) ?? [], []);
 });

@@ -1,13 +1,13 @@
 /**
  * Processes as streams: a writer for stdin, a reader for stdout and one for stderr.
  *
- * Only what was asked for is read while the process runs: a process that writes more than that has to wait. Once it has
- * exited, what it left in its pipes is read without being asked for, within bounds, so that the pipes are closed and
- * nothing of the process stays behind; it can still be read from the readers.
+ * While the process runs, its output is read on demand: a process that writes more has to wait. After its exit the rest in
+ * its pipes is read ahead, within bounds, so that the pipes are closed. The readers still have it.
  *
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
+import { describeType } from "../common/describe.ts";
 import { DrainGate } from "../streams/drain_gate.ts";
 import { SubprocessProtocol } from "../transport/protocols.ts";
 import type { ReadQueue } from "../streams/read_queue.ts";
@@ -16,17 +16,17 @@ import { type FlowControl, StreamWriter } from "../streams/stream_writer.ts";
 import { subprocessExec, type SubprocessOptions } from "./subprocess_exec.ts";
 import type { ReadTransport, SubprocessTransport, Transport } from "../transport/types.ts";
 
-/** How to start a process, and how long its lines may be. */
+/** How to start a process, and the limit of its readers. */
 export interface SubprocessStreamOptions extends SubprocessOptions {
   /** The limit of the readers, in bytes; 65536 by default. */
-  limit?: number;
+  limit?: number | undefined;
 }
 
-/** What a process wrote. */
+/** The output of a process. */
 export interface ProcessOutput {
-  /** What it wrote to stdout; `null` if that is not a pipe. */
+  /** All of its stdout; `null` if that is not a pipe. */
   stdout: Bytes | null;
-  /** What it wrote to stderr; `null` if that is not a pipe. */
+  /** All of its stderr; `null` if that is not a pipe. */
   stderr: Bytes | null;
 }
 
@@ -68,6 +68,8 @@ export async function createSubprocessExec(
 /**
  * A process that was started. As `asyncio.subprocess.Process`; {@linkcode createSubprocessExec} makes one.
  *
+ * With `await using` it is killed at the end of the block, unless it has exited.
+ *
  * @example Asking, and reading the answer
  * ```ts
  * import { createSubprocessExec } from "@tideline/net";
@@ -80,18 +82,18 @@ export async function createSubprocessExec(
  * assertEquals(tr.returncode, 0);
  * ```
  */
-export class Process {
-  /** Writes to its stdin; `null` if that is not a pipe. */
+export class Process implements AsyncDisposable {
+  /** The writer of its stdin; `null` if that is not a pipe. */
   readonly stdin: StreamWriter | null;
-  /** Reads from its stdout; `null` if that is not a pipe. */
+  /** The reader of its stdout; `null` if that is not a pipe. */
   readonly stdout: StreamReader | null;
-  /** Reads from its stderr; `null` if that is not a pipe. */
+  /** The reader of its stderr; `null` if that is not a pipe. */
   readonly stderr: StreamReader | null;
   readonly #transport: SubprocessTransport;
   readonly #protocol: SubprocessStreamProtocol;
 
   /**
-   * Makes a process of what {@linkcode subprocessExec} gave.
+   * Makes a process of the result of {@linkcode subprocessExec}.
    *
    * @param transport The transport of the process
    * @param protocol Its protocol
@@ -100,7 +102,7 @@ export class Process {
     this.#transport = transport;
     this.#protocol = protocol;
     const stdin = transport.getPipeTransport(0);
-    // A writer asks no more of its transport than to be written to.
+    // A writer uses only the writing half of its transport.
     this.stdin = stdin === null ? null : new StreamWriter(stdin as Transport, protocol, null);
     this.stdout = transport.getPipeTransport(1) === null ? null : protocol.stdout;
     this.stderr = transport.getPipeTransport(2) === null ? null : protocol.stderr;
@@ -119,7 +121,8 @@ export class Process {
   /**
    * Waits for the process to exit, but not for its pipes. As `asyncio.subprocess.Process.wait`.
    *
-   * A process that writes more than is read does not exit: {@linkcode Process.communicate} reads as well.
+   * A process whose output is not read blocks when its pipe is full, and never exits: {@linkcode Process.communicate} reads
+   * as well.
    *
    * @returns The exit code, or the negative number of the signal that ended it
    */
@@ -131,10 +134,10 @@ export class Process {
    * Writes all of the input, closes stdin, and reads all of the output, until the process exits. As
    * `asyncio.subprocess.Process.communicate`.
    *
-   * That the process does not read all of the input is no error.
+   * A process that exits without reading all of the input is no error.
    *
    * @param input What to write to stdin, a string as UTF-8; nothing by default
-   * @returns What the process wrote, all of it in memory
+   * @returns The whole output, in memory
    * @throws {TypeError} If the input is neither a `Uint8Array` nor a string, or there is input but stdin is not a pipe
    * @throws {Deno.errors.Busy} If a read of stdout or stderr is waiting
    */
@@ -142,7 +145,9 @@ export class Process {
     const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
     if (bytes !== undefined) {
       if (!(bytes instanceof Uint8Array)) {
-        throw new TypeError(`Cannot communicate: the input must be a Uint8Array or a string, not "${typeof input}"`);
+        throw new TypeError(
+          `Cannot communicate: the input must be a Uint8Array or a string, not ${describeType(input)}`,
+        );
       }
       if (this.stdin === null) throw new TypeError("Cannot communicate: there is input, but stdin is not a pipe");
     }
@@ -175,6 +180,16 @@ export class Process {
     this.#transport.kill();
   }
 
+  /**
+   * Kills the process, unless it has exited, and waits until it and its pipes have ended.
+   *
+   * @returns Resolves when nothing of it is left
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#transport.close();
+    await this.#protocol.ended;
+  }
+
   async #feed(input: Uint8Array | undefined): Promise<void> {
     try {
       if (input !== undefined) await this.stdin!.sendall(input);
@@ -203,26 +218,28 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
   readonly #gate = new DrainGate();
   readonly #outlets: [stdout: Outlet, stderr: Outlet];
   readonly #exited = Promise.withResolvers<number>();
+  readonly #ended = Promise.withResolvers<void>();
   #transport!: SubprocessTransport;
 
   /**
    * Makes the readers.
    *
-   * @param options
+   * @param options How they behave
    * @param options.limit The limit of the readers, in bytes; 65536 by default
    * @throws {RangeError} If the limit is not above 0
    */
-  constructor(options: { limit?: number } = {}) {
+  constructor(options: { limit?: number | undefined } = {}) {
     super();
-    this.#outlets = [new Outlet(new StreamReader(options)), new Outlet(new StreamReader(options))];
+    const reader = () => new StreamReader(options.limit === undefined ? {} : { limit: options.limit });
+    this.#outlets = [new Outlet(reader()), new Outlet(reader())];
   }
 
-  /** What the process writes to stdout, if that is a pipe. */
+  /** The reader of stdout, if that is a pipe. */
   get stdout(): StreamReader {
     return this.#outlets[0].reader;
   }
 
-  /** What the process writes to stderr, if that is a pipe. */
+  /** The reader of stderr, if that is a pipe. */
   get stderr(): StreamReader {
     return this.#outlets[1].reader;
   }
@@ -232,8 +249,13 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
     return this.#exited.promise;
   }
 
+  /** Resolves when the process and all of its pipes have ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /**
-   * Joins the readers to the pipes.
+   * Attaches the readers to the pipes.
    *
    * @param transport The transport of the process
    */
@@ -256,7 +278,7 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
   }
 
   /**
-   * Ends a reader, or lets nobody wait for stdin any more.
+   * Ends a reader; of stdin, rejects those that drain it.
    *
    * @param fd 0 for stdin, 1 for stdout, 2 for stderr
    * @param error Why, or `null`
@@ -266,18 +288,28 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
     else this.#outlets[fd - 1]!.end(error);
   }
 
-  /** Lets those go on who wait for the exit, and has what is left in the pipes read. */
+  /** Resolves `wait()`, then reads the rest of the pipes. */
   override processExited(): void {
     for (const outlet of this.#outlets) outlet.processExited();
     this.#exited.resolve(this.#transport.getReturncode()!);
   }
 
-  /** Makes those wait who drain stdin. */
+  /**
+   * Resolves {@linkcode SubprocessStreamProtocol.ended}.
+   *
+   * @param error Why, or `null`
+   */
+  override connectionLost(error: Error | null): void;
+  override connectionLost(): void {
+    this.#ended.resolve();
+  }
+
+  /** Blocks `drain()` of stdin. */
   override pauseWriting(): void {
     this.#gate.pause();
   }
 
-  /** Lets them go on. */
+  /** Unblocks it. */
   override resumeWriting(): void {
     this.#gate.resume();
   }
@@ -301,12 +333,12 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
   }
 }
 
-/** Between a pipe and its reader: does as the reader says, but once the process exited reads what is left. */
+/** Reads a pipe for its reader: on demand while the process runs, ahead after its exit. */
 class Outlet implements Valve {
   readonly reader: StreamReader;
   readonly #queue: ReadQueue;
   #pipe: ReadTransport | null = null;
-  #wanted = true;
+  #demanded = true;
   #exited = false;
 
   constructor(reader: StreamReader) {
@@ -316,7 +348,7 @@ class Outlet implements Valve {
 
   attach(pipe: ReadTransport): void {
     this.#pipe = pipe;
-    // A queue asks no more of its transport than this.
+    // A queue uses only these methods of its transport.
     this.#queue.attach(this as Valve as ReadTransport, "onDemand");
   }
 
@@ -336,23 +368,23 @@ class Outlet implements Valve {
   }
 
   pauseReading(): void {
-    this.#wanted = false;
+    this.#demanded = false;
     this.#set();
   }
 
   resumeReading(): void {
-    this.#wanted = true;
+    this.#demanded = true;
     this.#set();
   }
 
   #set(): void {
-    const readsRest = this.#exited && this.#queue.buffer.length < MOST_LEFT;
-    if (this.#wanted || readsRest) this.#pipe?.resumeReading();
+    const readsAhead = this.#exited && this.#queue.buffer.length < MOST_LEFT;
+    if (this.#demanded || readsAhead) this.#pipe?.resumeReading();
     else this.#pipe?.pauseReading();
   }
 }
 
 type Valve = Pick<ReadTransport, "pauseReading" | "resumeReading">;
 
-// As much as the pipe of an ordinary user may hold on Linux. More is left only where another process writes on.
+// The largest pipe that an ordinary user may have on Linux. There is more only if another process holds the pipe and writes on.
 const MOST_LEFT = 1 << 20;

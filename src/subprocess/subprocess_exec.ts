@@ -1,18 +1,18 @@
 /**
- * Processes: starting one for a protocol that hears of its pipes and of its exit.
+ * Processes: starting one for a protocol, which is told of its output and of its exit.
  *
- * Theory of operation. Up to four things end, in any order: the process, and each of its pipes, which is a pipe transport
- * of its own. A pipe may outlive the process (a process of its own may hold it), or be closed before. When all have
- * ended, and not before, the connection is lost.
+ * Theory of operation. Up to four things end, in any order: the process, and each of its pipes. Each pipe is a transport of its
+ * own, and may end before the process or after it (a child of the process may hold it). When all have ended the
+ * connection is lost.
  *
- * | phase   | what goes on                                                                            | next          |
+ * | phase   | state                                                                                   | next          |
  * | ------- | --------------------------------------------------------------------------------------- | ------------- |
- * | open    | the process runs, or a pipe of it is open                                               | closing, lost |
+ * | open    | the process runs, or one of its pipes is open                                           | closing, lost |
  * | closing | `close()` was called or a callback failed: the process was killed, its pipes aborted    | lost          |
  * | lost    | all have ended; `connectionLost` is called in a later turn, once                        |               |
  *
- * One end has to be made: Deno tells of a stdin that nobody reads any more only when something is written to it. So stdin is
- * closed when the process exits, after what was written is sent.
+ * Deno does not tell that nobody reads stdin any more until something is written to it. So stdin is closed when the process
+ * exits, after what was written is sent.
  *
  * @module
  */
@@ -28,41 +28,41 @@ import { Protocol } from "../transport/protocols.ts";
 import type { BaseProtocolLike, ExtraInfo, ReadTransport, WriteTransport } from "../transport/types.ts";
 import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
 
-/** What a process has for stdin, stdout or stderr: a pipe, what this process has, or nothing. */
+/** How stdin, stdout or stderr of a process is connected: to a pipe, as in this process, or to nothing. */
 export type Stdio = "piped" | "inherit" | "null";
 
 /** How to start a process. As `Deno.CommandOptions`. */
 export interface SubprocessOptions {
   /** How the child's stdin is connected; "piped" by default. */
-  stdin?: Stdio;
+  stdin?: Stdio | undefined;
   /** How the child's stdout is connected; "piped" by default. */
-  stdout?: Stdio;
+  stdout?: Stdio | undefined;
   /** How the child's stderr is connected; "piped" by default. */
-  stderr?: Stdio;
+  stderr?: Stdio | undefined;
   /** The directory to start it in; that of this process by default. */
-  cwd?: string | URL;
+  cwd?: string | URL | undefined;
   /** Environment variables beyond those of this process. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
   /** Whether it gets no environment variables but those of `env`; `false` by default. */
-  clearEnv?: boolean;
+  clearEnv?: boolean | undefined;
   /** Sends SIGTERM to the process when it aborts. One that has aborted before starts nothing. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-/** A process and what was made for it. */
+/** A process and its protocol. */
 export interface Subprocess<P> {
   /** The transport. */
   transport: SubprocessTransport;
-  /** What the factory made. */
+  /** The protocol that the factory made. */
   protocol: P;
 }
 
 /**
  * Starts a process for a protocol. As asyncio's `loop.subprocess_exec`.
  *
- * Its stdin, stdout and stderr are pipes unless told otherwise. `getPipeTransport` gives the transport of each: to write, to
- * pause and resume, to close. When the process exits its stdin is closed, after what was written is sent; what it wrote can be
- * read to the end.
+ * Its stdin, stdout and stderr are pipes by default. `getPipeTransport` returns the transport of each, to write, to pause and
+ * resume, and to close. When the process exits its stdin is closed, after what was written is sent; its output is received
+ * to the end.
  *
  * A `signal` that aborts does what `Deno.Command` does: it sends SIGTERM. The exit is reported as any other.
  *
@@ -114,7 +114,8 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   const { stdin = "piped", stdout = "piped", stderr = "piped", ...rest } = options;
   const stdio = { stdin, stdout, stderr };
   const protocol = checkedProtocol(makeProtocol(protocolFactory));
-  const child = spawn(program, { args: [...args], ...stdio, ...rest });
+  // Deno takes undefined as well, which its types do not say.
+  const child = spawn(program, { args: [...args], ...stdio, ...rest } as Deno.CommandOptions);
   const transport = new ChildTransport(child, stdio, protocol);
   await transport.start();
   return { transport, protocol };
@@ -139,7 +140,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
   #phase: "open" | "closing" | "lost" = "open";
   #openPipes = 0;
   #returncode: number | null = null;
-  /** What the connection will be lost with. */
+  /** The error that the connection will be lost with. */
   #error: Error | null = null;
 
   constructor(
@@ -154,10 +155,10 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
     this.#stderr = stderr === "piped" ? new ReadPipeTransport(child.stderr, this.#pipeProtocol(2)) : null;
   }
 
-  /** Tells the protocol of its process, and begins to read. If the protocol throws, so does this, when all is over. */
+  /** Calls `connectionMade`, and begins to read. If the protocol throws, so does this, when all has ended. */
   async start(): Promise<void> {
     const error = this.#callbacks.call(this.#protocol, "connectionMade", (protocol) => protocol.connectionMade(this));
-    // Also those that the protocol closed just now: each tells of its end only after its start.
+    // Also those that the protocol closed just now: a pipe reports its end only after its start.
     for (const pipe of this.#pipes) pipe.start();
     this.#child.status.then(returncodeOf, returncodeOfError).then((returncode) => this.#exited(returncode));
     if (error === null) return;
@@ -218,10 +219,10 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
     try {
       this.kill();
     } catch (error) {
-      // A process with other rights than ours is left to end by itself, without its pipes.
+      // A process with other rights cannot be killed: without its pipes it is left to end by itself.
       if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     }
-    // Not before: a process that writes would end by SIGPIPE.
+    // After the kill: before it a process that writes would end by SIGPIPE.
     for (const pipe of this.#pipes) pipe.abort();
   }
 
@@ -282,7 +283,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
   }
 }
 
-/** What the pipes of a process tell. */
+/** What the pipes of a process call. */
 interface PipeOwner {
   pipeDataReceived(fd: number, data: Bytes): void;
   pipeConnectionLost(fd: number, error: Error | null): void;
@@ -361,13 +362,13 @@ function checkedProtocol<P extends SubprocessProtocolLike>(protocol: P): P {
   );
 }
 
-// The code of a process that a signal ended is 128 + its number, in Deno as in a shell.
+// Deno gives a process that a signal ended the code 128 + the signal's number, as a shell does.
 function returncodeOf({ code, signal }: Deno.CommandStatus): number {
   return signal === null ? code : 128 - code;
 }
 
-// Of a signal that it has no name for, such as the real-time ones, Deno tells by "Invalid signal: 34" alone. Any other error
-// means that nobody knows: the system keeps no exit codes for a parent that ignores SIGCHLD.
+// Deno rejects with "Invalid signal: 34" for signals without a name, such as the real-time ones. With any other error the code
+// is unknown: the system keeps none for a parent that ignores SIGCHLD.
 function returncodeOfError(error: Error): number {
   const number = /^Invalid signal: (\d+)$/.exec(error.message)?.[1];
   return number === undefined ? UNKNOWN_RETURNCODE : -Number(number);
@@ -376,7 +377,7 @@ function returncodeOfError(error: Error): number {
 // As in asyncio.
 const UNKNOWN_RETURNCODE = 255;
 
-/** Whether a signal could not be sent because the process has exited, which is known only later. */
+/** Whether a signal could not be sent because the process has exited, before its exit was reported. */
 function tellsOfExit(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof TypeError && error.message.includes("terminated");
 }

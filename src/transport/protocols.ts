@@ -1,7 +1,8 @@
 /**
  * The protocol classes: methods that do nothing, to be overridden. As those of `asyncio.protocols`.
  *
- * Any object of the same shape will do; the classes only save writing the methods one does not need.
+ * Any object of the same shape will do; the classes only save writing the methods one does not need. Each method is declared
+ * with its parameters, which an editor offers to whoever overrides it, and implemented without them.
  *
  * @module
  */
@@ -23,16 +24,18 @@ export class BaseProtocol<T extends BaseTransport = BaseTransport> implements Ba
   /**
    * The connection is made: called once, before anything else.
    *
-   * @param _transport The transport to keep
+   * @param transport The transport to keep
    */
-  connectionMade(_transport: T): void {}
+  connectionMade(transport: T): void;
+  connectionMade(): void {}
 
   /**
    * The connection is lost: called once, after everything else.
    *
-   * @param _error Why, or `null` if it was closed in order or by this side
+   * @param error Why, or `null` if it was closed in order or by this side
    */
-  connectionLost(_error: Error | null): void {}
+  connectionLost(error: Error | null): void;
+  connectionLost(): void {}
 
   /** The write buffer grew beyond the high-water mark. */
   pauseWriting(): void {}
@@ -65,9 +68,10 @@ export class Protocol extends BaseProtocol<Transport> implements ProtocolLike {
   /**
    * Bytes came.
    *
-   * @param _data The bytes: the protocol's to keep, never written again by this package
+   * @param data The bytes: the protocol's to keep, never written again by this package
    */
-  dataReceived(_data: Bytes): void {}
+  dataReceived(data: Bytes): void;
+  dataReceived(): void {}
 
   /**
    * The peer sends no more.
@@ -101,19 +105,21 @@ export class BufferedProtocol extends BaseProtocol<Transport> implements Buffere
   /**
    * Gives the memory to read into. It is used from now until `bufferUpdated`, `eofReceived` or `connectionLost`.
    *
-   * @param _sizeHint A good size, in bytes; any other but zero will do
+   * @param sizeHint A good size, in bytes; any other but zero will do
    * @returns The memory
    */
-  getBuffer(_sizeHint: number): Uint8Array {
+  getBuffer(sizeHint: number): Uint8Array;
+  getBuffer(): Uint8Array {
     return new Uint8Array(0);
   }
 
   /**
    * Bytes came.
    *
-   * @param _n How many were put at the start of the memory
+   * @param n How many were put at the start of the memory
    */
-  bufferUpdated(_n: number): void {}
+  bufferUpdated(n: number): void;
+  bufferUpdated(): void {}
 
   /**
    * The peer sends no more.
@@ -128,17 +134,19 @@ export class DatagramProtocol extends BaseProtocol<DatagramTransport> implements
   /**
    * A datagram came.
    *
-   * @param _data The bytes, maybe none; the protocol's to keep
-   * @param _addr Who sent it
+   * @param data The bytes, maybe none; the protocol's to keep
+   * @param addr Who sent it
    */
-  datagramReceived(_data: Bytes, _addr: Deno.NetAddr): void {}
+  datagramReceived(data: Bytes, addr: Deno.NetAddr): void;
+  datagramReceived(): void {}
 
   /**
    * A send failed, or a connected peer refused one. The endpoint lives on.
    *
-   * @param _error Why
+   * @param error Why
    */
-  errorReceived(_error: Error): void {}
+  errorReceived(error: Error): void;
+  errorReceived(): void {}
 }
 
 /** A protocol of a process. As `asyncio.SubprocessProtocol`. */
@@ -146,18 +154,20 @@ export class SubprocessProtocol extends BaseProtocol<SubprocessTransport> implem
   /**
    * The process wrote to a pipe.
    *
-   * @param _fd 1 for its stdout, 2 for its stderr
-   * @param _data The bytes; the protocol's to keep
+   * @param fd 1 for its stdout, 2 for its stderr
+   * @param data The bytes; the protocol's to keep
    */
-  pipeDataReceived(_fd: number, _data: Bytes): void {}
+  pipeDataReceived(fd: number, data: Bytes): void;
+  pipeDataReceived(): void {}
 
   /**
    * A pipe ended.
    *
-   * @param _fd 0 for its stdin, 1 for its stdout, 2 for its stderr
-   * @param _error Why, or `null` if it ended in order
+   * @param fd 0 for its stdin, 1 for its stdout, 2 for its stderr
+   * @param error Why, or `null` if it ended in order
    */
-  pipeConnectionLost(_fd: number, _error: Error | null): void {}
+  pipeConnectionLost(fd: number, error: Error | null): void;
+  pipeConnectionLost(): void {}
 
   /** The process ended; its pipes may still bring data. */
   processExited(): void {}

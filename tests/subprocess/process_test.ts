@@ -285,7 +285,7 @@ test("Process.communicate() gives what was read from the readers before no secon
 test("Process.communicate() refuses input of a wrong type, and input that nothing takes", async () => {
   const process = await createSubprocessExec("cat", [], { stdin: "null", stdout: "piped" });
   await assertRejects(() => process.communicate("lost"), TypeError, "there is input, but stdin is not a pipe");
-  await assertRejects(() => process.communicate(5 as unknown as string), TypeError, 'or a string, not "number"');
+  await assertRejects(() => process.communicate(5 as unknown as string), TypeError, "or a string, not a number");
   assertEquals((await process.communicate()).stdout!.length, 0);
 });
 
@@ -344,4 +344,50 @@ Deno.test({
     assertEquals(await python.wait(), 11);
     assertEquals(text(await errors).includes("bye"), true);
   },
+});
+
+test("Process is AsyncDisposable: it is killed, and nothing of it is left", async () => {
+  let left: Process;
+  {
+    await using process = await createSubprocessExec("sh", ["-c", "cat; cat"], allPiped);
+    left = process;
+    process.stdin!.write("one\n");
+    assertEquals(text(await process.stdout!.readline()), "one\n");
+    assertEquals(process.returncode, null);
+  }
+  assertEquals(left.returncode, -9);
+  assertEquals(await left.wait(), -9);
+  assertEquals((await left.stdout!.read()).length, 0);
+  // Again it does nothing.
+  await left[Symbol.asyncDispose]();
+});
+
+test("Process is AsyncDisposable: one that has exited keeps its exit code", async () => {
+  await using process = await createSubprocessExec("sh", ["-c", "exit 3"], allPiped);
+  assertEquals(await process.wait(), 3);
+  await process[Symbol.asyncDispose]();
+  assertEquals(process.returncode, 3);
+});
+
+test("Process is AsyncDisposable: a child of it that holds its pipes delays nothing", async () => {
+  let child: number;
+  {
+    await using process = await createSubprocessExec("sh", ["-c", "sleep 1000 & echo $!; wait"], inOut);
+    child = Number(text(await process.stdout!.readline()));
+  }
+  Deno.kill(child, "SIGKILL");
+});
+
+test("Process is AsyncDisposable: it is killed as well when the block throws", async () => {
+  let left: Process | null = null;
+  await assertRejects(
+    async () => {
+      await using process = left = await createSubprocessExec("cat", [], allPiped);
+      process.stdin!.write("unread");
+      throw new Error("of the block");
+    },
+    Error,
+    "of the block",
+  );
+  assertEquals(left!.returncode, -9);
 });

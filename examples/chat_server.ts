@@ -1,13 +1,13 @@
 /**
- * A chat server. Who sends faster than others read is slowed down to their pace; who does not read is disconnected.
+ * A chat server. A fast sender is slowed down to the pace of the readers; a member who does not read is disconnected.
  *
  *     deno run --allow-net=127.0.0.1 examples/chat_server.ts [port]
  *
  * Talk to it with examples/netcat.ts 127.0.0.1 8888; the first line that you send is your name.
  *
- * A line is written to all at once, so that nobody waits for anybody to get it. Then its sender, and only its sender, waits
- * until all who got it have less than the high-water mark of their write buffer before them. So a member costs at most that
- * mark and a line of each other member in memory, read or not.
+ * A line is written to all members at once, so that no member delays another. Then its sender alone waits until the write
+ * buffer of each member is below the high-water mark. So a member costs at most that mark and one line of each other
+ * member in memory.
  */
 import { startServer, type StreamReader, type StreamWriter } from "@tideline/net";
 
@@ -47,7 +47,7 @@ async function catchUp(member: StreamWriter): Promise<void> {
   try {
     await member.drain({ signal: AbortSignal.timeout(PATIENCE) });
   } catch {
-    member.abort(); // Its own chat() ends now, and tells the others.
+    member.abort(); // Its chat() ends now, and tells the others.
   }
 }
 
@@ -55,7 +55,7 @@ const server = await startServer(chat, {
   hostname: "127.0.0.1",
   port: Number(Deno.args[0] ?? 8888),
   limit: LONGEST_LINE,
-  onError: (error) => console.error(error.message), // Such as a line that is too long, or a client's reset.
+  onError: (error) => console.error(error.message), // A line that is too long, or a reset by the client.
 });
 
 console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);

@@ -11,7 +11,7 @@ class EchoClient extends Protocol {
   readonly #parts: string[];
   readonly #decoder = new TextDecoder();
   readonly #lost = Promise.withResolvers<void>();
-  /** Settles when the connection is lost. */
+  /** Resolves when the connection is lost. */
   readonly lost = this.#lost.promise;
 
   constructor(parts: string[]) {

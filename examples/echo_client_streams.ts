@@ -15,5 +15,5 @@ const { reader, writer } = connection;
 writer.writelines(["This is the message. ", "It will be sent ", "in parts."]);
 writer.writeEof();
 
-const answer = await reader.read(); // All until EOF.
+const answer = await reader.read(); // Everything until EOF.
 console.log(`Received: ${new TextDecoder().decode(answer)}`);

@@ -18,7 +18,7 @@ class EchoServer extends Protocol {
     this.#transport.write(data);
   }
 
-  // A client that does not read is not read from, so that what waits for it stays within the write buffer limits.
+  // Back pressure: while the client does not read, its data is not read either, so the write buffer keeps its limits.
   override pauseWriting() {
     this.#transport.pauseReading();
   }
@@ -27,7 +27,7 @@ class EchoServer extends Protocol {
     this.#transport.resumeReading();
   }
 
-  // There is no eofReceived(): by default the client's EOF is answered with ours, after what was written is sent.
+  // Without an eofReceived() the transport closes at the client's EOF, after flushing.
 }
 
 const port = Number(Deno.args[0] ?? 8888);

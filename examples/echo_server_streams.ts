@@ -12,11 +12,11 @@ const port = Number(Deno.args[0] ?? 8888);
 const server = await startServer(async (reader, writer) => {
   for (;;) {
     const data = await reader.read(65536);
-    if (data.length === 0) break; // The client sends no more.
+    if (data.length === 0) break; // EOF: the client has ended its direction.
     writer.write(data);
-    await writer.drain(); // A client that does not read is not read from.
+    await writer.drain(); // Back pressure: waits while the client is slow.
   }
-  // When the handler is done the connection is closed, after what was written is sent.
+  // When the handler returns, the connection is flushed and closed.
 }, { hostname: "127.0.0.1", port });
 
 console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);

@@ -1,9 +1,9 @@
 /**
- * Prints the HTTP headers of a URL, http or https, as the example of the same purpose in asyncio's documentation.
+ * Prints the HTTP headers of a URL, http or https, as an example in the documentation of asyncio does.
  *
  *     deno run --allow-net examples/http_headers.ts https://example.com/path
  *
- * For a server with a certificate of an authority of your own add `--cert ca.pem` before the file.
+ * For a server whose certificate is from an authority of your own, add `--cert ca.pem` before the file.
  */
 import { openConnection } from "@tideline/net";
 
@@ -11,7 +11,7 @@ const url = new URL(Deno.args[0] ?? "https://example.com/");
 const tls = url.protocol === "https:";
 
 await using connection = await openConnection({
-  hostname: url.hostname.replace(/^\[|\]$/g, ""), // A URL has IPv6 addresses in brackets.
+  hostname: url.hostname.replace(/^\[|\]$/g, ""), // In a URL an IPv6 address is in brackets.
   port: Number(url.port) || (tls ? 443 : 80),
   tls,
   signal: AbortSignal.timeout(10_000),

@@ -1,10 +1,10 @@
 /**
- * A line protocol over stdin and stdout, as language servers and shells speak one: each line is a command, each answer a
- * line. It ends by itself when stdin does.
+ * A line protocol over stdin and stdout, as language servers and shells use: each line is a command, each answer a line.
+ * It ends by itself when stdin ends.
  *
  *     deno run examples/line_protocol_stdio.ts
  *
- * The same handler would serve TCP as it is: `startServer(serve, { port })`.
+ * The same handler serves TCP unchanged: `startServer(serve, { port })`.
  */
 import { connFromStreams, openConnection, type StreamReader, type StreamWriter } from "@tideline/net";
 

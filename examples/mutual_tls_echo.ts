@@ -1,6 +1,6 @@
 /**
- * An echo server that only clients with a certificate may use, and such a client. Files are PEM; ca.pem is the authority
- * of all the certificates.
+ * An echo server that requires a certificate from its clients, and a client that has one. Files are PEM; ca.pem is the
+ * authority that issued all certificates.
  *
  *     deno run --allow-net --allow-read examples/mutual_tls_echo.ts serve 8443 ca.pem server.pem server.key
  *     deno run --allow-net --allow-read --allow-sys examples/mutual_tls_echo.ts send 8443 ca.pem client.pem client.key "Hello"
@@ -25,7 +25,7 @@ else await send();
 
 async function serve(): Promise<void> {
   const server = await startServer(async (reader, writer) => {
-    // There is a certificate, or the handshake would have failed and this handler not been called.
+    // The client has a certificate: otherwise the handshake fails and no handler is called.
     const { subject } = writer.getExtraInfo("tls")!.peerCertificate!;
     console.log(`Connected: ${subject.CN}`);
     for await (const line of reader) {

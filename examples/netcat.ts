@@ -4,12 +4,12 @@
  *     deno run --allow-net --allow-read --allow-write --allow-sys examples/netcat.ts [options] [host] port
  *     deno run --allow-net --allow-read --allow-write examples/netcat.ts [--listen] --unix path
  *
- * Each direction ends on its own: when stdin ends the peer is told, and what it answers is still printed. Options:
+ * Each direction ends on its own: when stdin ends the peer gets EOF, and its answer is still printed. Options:
  *
  *     --listen     wait for one connection instead of making one
  *     --tls        speak TLS; with --listen this needs --cert and --key
- *     --ca file    the authority to trust besides the system's; with --listen the one that clients must be of
- *     --cert file  the own certificate
+ *     --ca file    an authority to trust besides those of the system; with --listen, the one of the clients
+ *     --cert file  a certificate for this side
  *     --key file   its key
  *
  * Files are PEM. --allow-read and --allow-write are for files and Unix sockets, --allow-sys is for connecting with --cert:
@@ -61,7 +61,7 @@ if (listen) {
 
 async function serveOne(): Promise<void> {
   const handler = (reader: StreamReader, writer: StreamWriter): Promise<void> => {
-    server.close(); // The connection goes on.
+    server.close(); // The open connection goes on.
     return talk(reader, writer);
   };
   const tlsOptions = { cert, key, ...(ca && { clientAuth: "require" as const, caCerts: [ca] }) };
@@ -79,7 +79,7 @@ async function talk(reader: StreamReader, writer: StreamWriter): Promise<void> {
     await Promise.all([forward(stdin, writer), forward(reader, stdout)]);
   } catch (error) {
     console.error(`Broken off: ${(error as Error).message}`);
-    Deno.exit(1); // Even if more could come from stdin.
+    Deno.exit(1); // Without this the open stdin keeps the process alive.
   }
 }
 

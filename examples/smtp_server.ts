@@ -3,9 +3,9 @@
  *
  *     deno run --allow-net=127.0.0.1 --allow-read --allow-write examples/smtp_server.ts 2525 directory [cert.pem key.pem]
  *
- * What keeps it safe: lines and messages have limits, but what is beyond them is skipped and answered rather than the
- * connection cut; only CR LF ends a line, so that no message can hide another one; and commands that were sent in plain
- * text before the handshake, to be obeyed after it, end the connection: startTls() sees to that.
+ * Lines and messages have limits; the excess is skipped and answered, and the connection goes on. Only CR LF ends a line,
+ * so that a message cannot hide another one. Plain commands that were sent in front of the TLS handshake, to be executed
+ * after it, end the connection: startTls() refuses them.
  */
 import {
   IncompleteReadError,
@@ -54,7 +54,7 @@ class Session {
     }
   }
 
-  /** Gives the answer, or `null` where there is none. */
+  /** Returns the answer, or `null` if there is none. */
   #obey(verb: string, argument: string): string | null | Promise<string | null> {
     switch (verb) {
       case "HELO":
@@ -116,7 +116,7 @@ class Session {
     if (this.#recipients.length === 0) return "503 Say RCPT TO first";
     await this.#reply("354 Go on, and end with a line of a single dot");
     const memory = new ArrayBuffer(0, { maxByteLength: LARGEST_MESSAGE });
-    const message = new Uint8Array(memory); // It grows as its memory does.
+    const message = new Uint8Array(memory); // Its length follows that of its buffer.
     let refusal: string | null = null;
     for (;;) {
       const line = await this.#readLine(LONGEST_LINE);
@@ -126,7 +126,7 @@ class Session {
       }
       const dotted = line[0] === DOT;
       if (dotted && line.length === 3) break;
-      // The client puts a dot before each line of the message that begins with one.
+      // The client puts a dot before each line that begins with a dot (RFC 5321, 4.5.2).
       const text = dotted ? line.subarray(1) : line;
       const offset = message.length;
       if (offset + text.length > LARGEST_MESSAGE) refusal = "552 The message is too large";
@@ -152,7 +152,7 @@ class Session {
     if (this.#secure) return "503 This is TLS already";
     this.#writer.write("220 Begin the handshake\r\n");
     await this.#writer.startTls(tls);
-    // What was said before could be somebody else's words.
+    // Earlier commands came in plain text, and may be an attacker's.
     this.#client = null;
     this.#forgetMessage();
     return null;
@@ -172,7 +172,7 @@ class Session {
     await this.#writer.drain();
   }
 
-  /** Gives a line with its end, or `null` for one that is too long, which is dropped. */
+  /** Returns a line with its end, or `null` for one that is too long, which is dropped. */
   async #readLine(limit: number): Promise<Uint8Array | null> {
     const signal = AbortSignal.timeout(PATIENCE);
     try {
@@ -192,7 +192,7 @@ const server = await startServer((reader, writer) => new Session(reader, writer)
   port: Number(port),
   maxConnections: 1000,
   onError: (error) => {
-    // A client that leaves without QUIT is none of our business.
+    // A client may leave without QUIT.
     if (!(error instanceof IncompleteReadError)) console.error(error.message);
   },
 });

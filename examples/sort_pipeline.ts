@@ -37,7 +37,7 @@ async function sendWords(reader: StreamReader, writer: StreamWriter): Promise<vo
 }
 
 function start(program: string, ...args: string[]): Promise<Process> {
-  // One order of words everywhere.
+  // The same order of words in every locale.
   return createSubprocessExec(program, args, { stdin: "piped", stdout: "piped", env: { LC_ALL: "C" } });
 }
 

@@ -1,9 +1,9 @@
 /**
- * A TCP proxy: what comes in on one side goes out on the other, the end of each direction on its own, without a copy.
+ * A TCP proxy: forwards both directions without a copy; each direction ends on its own.
  *
  *     deno run --allow-net examples/tcp_proxy.ts 8080 example.com 80
  *
- * Back pressure needs nothing: each direction reads again only when all that it read has been sent.
+ * Back pressure needs no code: each direction reads again only after everything it read has been sent.
  */
 import { openConnection, startServer, type StreamReader, type StreamWriter } from "@tideline/net";
 
@@ -24,7 +24,7 @@ const server = await startServer(async (reader, writer) => {
   try {
     await Promise.all([forward(reader, target.writer), forward(target.reader, writer)]);
   } catch (error) {
-    // One side is broken, so the other has nobody to talk to.
+    // One side is lost, so the other is closed as well.
     target.writer.abort();
     writer.abort();
     throw error;

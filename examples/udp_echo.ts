@@ -21,7 +21,7 @@ class EchoServer extends DatagramProtocol {
 
 class EchoClient extends DatagramProtocol {
   readonly #answer = Promise.withResolvers<Uint8Array>();
-  /** The first datagram that comes. */
+  /** Resolves with the first datagram. */
   readonly answer = this.#answer.promise;
 
   constructor(readonly message: string) {
@@ -36,7 +36,7 @@ class EchoClient extends DatagramProtocol {
     this.#answer.resolve(data);
   }
 
-  // Such as: nobody listens there. Deno learns of that on Linux alone, and with --allow-ffi.
+  // For example a refusal: no socket is bound to that port. Visible on Linux with --allow-ffi.
   override errorReceived(error: Error) {
     this.#answer.reject(error);
   }
@@ -57,7 +57,7 @@ async function send(port: number, message: string): Promise<void> {
   const { transport, protocol } = await createDatagramEndpoint(() => new EchoClient(message), {
     remoteAddr: { hostname: "127.0.0.1", port },
   });
-  // A datagram may get lost, so there must be an end to the waiting.
+  // A datagram may get lost, so the wait has a limit.
   const timer = setTimeout(() => transport.abort(), 5000);
   console.log(`Received: ${new TextDecoder().decode(await protocol.answer)}`);
   clearTimeout(timer);

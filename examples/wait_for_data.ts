@@ -1,6 +1,6 @@
 /**
- * Waits for data on an open connection, once with streams and once with a protocol: whatever has read(), write() and
- * close() will do, here one end of a pair in memory. It ends by itself.
+ * Waits for data on an open connection, once with streams and once with a protocol. The connection is one end of a pair
+ * in memory; any object with read(), write() and close() works. It ends by itself.
  *
  *     deno run examples/wait_for_data.ts
  */
@@ -10,7 +10,7 @@ async function withStreams(): Promise<void> {
   const [here, there] = connPair();
   await using connection = await openConnection({ conn: here });
 
-  // Somebody at the other end sends something a little later.
+  // The other end sends data a little later.
   setTimeout(() => there.write(new TextEncoder().encode("abc")), 10);
 
   const data = await connection.reader.read(100);

@@ -1,18 +1,18 @@
 /**
- * Keeps the house standing: checks that published files import only from the floors below them, never in a circle, and
- * nothing from outside the package.
+ * Checks that published files import only from their own folder and from the floors below, never in a circle, and nothing
+ * from outside the package.
  *
- * Type-only imports count like any other: a reader follows them too. The one thing a type may do that a value may not is
- * come from `node:*`, because it costs nothing at load time.
+ * Type-only imports count like any other, because readers follow them too. Only types may be imported from `node:*` at the
+ * top of a file: they cost nothing at load time.
  *
- * `deno run --allow-read tools/check_imports.ts` prints what is wrong, one line each, and exits with 1 if anything is.
+ * `deno run --allow-read tools/check_imports.ts` prints one line for each violation, and exits with 1 if there is any.
  *
  * @module
  */
 
 /**
- * The layers, ground floor first; docs/ARCHITECTURE.md draws the same. A name that ends in a slash is a folder with all in
- * it. A published file on no floor is an error, and so is a name here that no file bears.
+ * The layers, lowest first; docs/ARCHITECTURE.md draws the same. A name that ends in a slash is a folder with everything in
+ * it. A published file that is on no floor is an error, and so is a name here without a file.
  */
 export const FLOORS: string[][] = [
   ["src/common/"],
@@ -29,25 +29,23 @@ export const FLOORS: string[][] = [
 
 interface Import {
   specifier: string;
-  /** When it is loaded: with the file, only by the type checker, or when the code gets there. */
+  /** When it is loaded: with the file, by the type checker only, or when `import()` is called. */
   when: "load" | "types" | "run";
 }
 
-/** Returns one line for everything in the tree under `root` that breaks a rule; none when the house stands. */
+/** Returns one line for each violation in the tree under `root`. */
 export async function checkImports(root: URL, floors: readonly (readonly string[])[]): Promise<string[]> {
   const files = await publishedFiles(root);
   const known = new Set(files);
   const problems = floors.flat().filter((entry) => !files.some((file) => covers(entry, file)))
-    .map((entry) =>
-      `${entry}: stands in FLOORS, but there is no such file: take it out there and in docs/ARCHITECTURE.md`
-    );
+    .map((entry) => `${entry}: is in FLOORS, but there is no such file: remove it there and in docs/ARCHITECTURE.md`);
   const graph = new Map<string, string[]>();
 
   for (const file of files) {
     const floor = floorOf(file, floors);
     if (floor === -1) {
       problems.push(
-        `${file}: stands on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md`,
+        `${file}: is on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md`,
       );
     }
     const targets: string[] = [];
@@ -111,15 +109,15 @@ function isTesting(file: string): boolean {
   return file.startsWith("src/testing/");
 }
 
-/** Returns the path under `root` that a relative specifier means, or null for any other specifier. */
+/** Resolves a relative specifier to a path under `root`; returns null for any other specifier. */
 function resolve(specifier: string, from: string, root: URL): string | null {
   if (!specifier.startsWith("./") && !specifier.startsWith("../")) return null;
   const { href } = new URL(specifier, new URL(from, root));
   return href.startsWith(root.href) ? href.slice(root.href.length) : null;
 }
 
-// Comments go first, because examples in them import too; strings are matched only to be kept, as "https://…" is no
-// comment. Formatted code has its static imports at the start of a line, where no other code has these words.
+// Comments are removed first, because examples in them contain imports. Strings are matched so that "https://…" is not
+// taken for a comment. In formatted code only static imports have these words at the start of a line.
 const COMMENT_OR_STRING = /\/\/.*|\/\*[^]*?\*\/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)/g;
 const STATIC_IMPORT = /^(?:import|export)\s+(type\s+)?(?:[\w*{][^"';]*?\sfrom\s+)?["']([^"']+)["']/gm;
 const DYNAMIC_IMPORT = /\bimport\s*\(\s*(?:["']([^"']+)["']|([^)]*))/g;
@@ -136,7 +134,7 @@ function importsOf(source: string): Import[] {
   return imports;
 }
 
-/** Returns the circles a depth-first walk runs into, each from a file round to itself. */
+/** Returns the circles that a depth-first walk finds, each from a file back to itself. */
 function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const found: string[][] = [];
   const done = new Set<string>();

@@ -1,20 +1,20 @@
 /**
- * What a peer can cost a server: memory and descriptors of a connection in each state, processor time of what it sends.
+ * Measures what a peer can cost a server: memory and descriptors of a connection in each state, and processor time.
  *
- * `deno task costs` prints the tables of docs/SECURITY.md. The server is a process of its own, and a new one for each row, so
- * that its clients cost it nothing. Linux only.
+ * `deno task costs` prints the tables of docs/SECURITY.md. Each row runs a new server in a process of its own, so that the
+ * clients are not measured. Linux only.
  *
  * @module
  */
 import { openConnection } from "../mod.ts";
 import type { Addresses, Usage } from "./costs/victim.ts";
 
-/** How many connections there are in each state; fewer where the system holds much for each. */
+/** The number of connections in each state; fewer where the system buffers much for each. */
 const CONNECTIONS = 200;
 const HEAVY_CONNECTIONS = 40;
 const REPETITIONS = 300;
 
-/** The server, from outside. */
+/** The server process, seen from here. */
 class Victim implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -54,7 +54,7 @@ async function* linesOf(readable: ReadableStream<Uint8Array<ArrayBuffer>>): Asyn
   }
 }
 
-/** Connects, and maybe sends something. */
+/** Connects, and sends data if there is any. */
 type Client = (address: Addresses) => Promise<{ close(): void }>;
 
 function plain(server: string, bytes = new Uint8Array(0)): Client {
@@ -63,7 +63,7 @@ function plain(server: string, bytes = new Uint8Array(0)): Client {
     const send = async () => {
       for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await conn.write(rest));
     };
-    // What the server does not take is left.
+    // The server may not take everything.
     send().catch(() => {});
     return conn;
   };
@@ -78,7 +78,7 @@ function secure(server: string, bytes = new Uint8Array(0)): Client {
   };
 }
 
-/** Sends all, and waits until the server has read it. */
+/** Sends everything, and waits until the server has read it. */
 function sends(server: string, bytes: Uint8Array): Client {
   return async ({ ports, caCert }) => {
     const tls = server.includes("Tls") ? { serverName: "localhost", caCerts: [caCert] } : false;
@@ -91,19 +91,19 @@ function sends(server: string, bytes: Uint8Array): Client {
   };
 }
 
-/** Sends what is no hello, and waits until the server has ended the connection. */
+/** Sends bytes that are not a TLS hello, and waits until the server has ended the connection. */
 function spoils(server: string): Client {
   return async ({ ports }) => {
     const conn = await Deno.connect({ port: ports[server]! });
     await conn.write(garbage);
     const p = new Uint8Array(1024);
-    // Whether by an end or a reset.
+    // By EOF or by a reset.
     while (await conn.read(p).catch(() => null) !== null);
     return conn;
   };
 }
 
-/** One client after the other. */
+/** Runs one client after the other. */
 function repeated(client: Client): Client {
   return async (addresses) => {
     for (let i = 1; i < REPETITIONS; i++) (await client(addresses)).close();
@@ -141,7 +141,7 @@ const states: [state: string, client: Client, connections?: number][] = [
   ["never reads, closed by its handler with 8 MiB unsent", plain("closer"), HEAVY_CONNECTIONS],
 ];
 
-/** What clients send that costs the server time, and how much of what that is. */
+/** What clients send that costs the server time, with the unit of each. */
 const labours: [what: string, unit: string, client: Client, amount: number][] = [
   ["bytes that are read, TCP", "ns a byte", sends("sink", bulk), bulk.length / 1000],
   ["the same, TLS by Deno", "ns a byte", sends("sinkOverTls", bulk), bulk.length / 1000],
@@ -162,7 +162,7 @@ for (const [state, client, connections = CONNECTIONS] of states) {
   await using victim = new Victim();
   const addresses = await victim.addresses();
   const open = (n: number) => Promise.all(Array.from({ length: n }, () => client(addresses)));
-  // What is loaded and kept once is no connection's.
+  // Memory that is allocated once per process is not counted.
   for (const conn of await open(20)) conn.close();
   await pause(500);
   const before = await victim.usage();

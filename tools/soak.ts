@@ -1,13 +1,13 @@
 /**
- * Everything that the package does, all at once, for as long as one likes: a server of every kind in this process, and
- * clients of every manner that talk to them, orderly ones and those that reset, vanish, send garbage or let handlers throw.
+ * A soak test: servers of every kind in this process, and clients that hold random conversations with them, some orderly,
+ * some that reset, vanish, send garbage or make handlers throw.
  *
- * `deno task soak --minutes 10 --seed 7`. Conversation i of a seed is always of the same kind and size; how many there are
- * depends on the time. One that failed is had again alone by `--only i`.
+ * `deno task soak --minutes 10 --seed 7`. Conversation i of a seed always has the same kind and size; their number depends on
+ * the time. `--only i` repeats a single one.
  *
- * It goes in rounds. After each, when all is quiet, memory is sampled. At the end one line of JSON says what was done, and
- * the exit status is 1 if anything was off: bytes that did not come back as they were sent, an error without a class, an
- * unhandled rejection, a conversation that did not end, a connection or a descriptor that is still open, memory that grows.
+ * Memory is sampled after each of several rounds, when no conversation is open. At the end one line of JSON tells what was
+ * done. The exit status is 1 after any fault: wrong bytes, an error without a class, an unhandled rejection, a
+ * conversation that did not end, a connection or a descriptor that is still open, memory that grows.
  *
  * @module
  */
@@ -19,16 +19,16 @@ import { describe, Ledger } from "./soak/ledger.ts";
 import { growthOf, openDescriptors, type Sample, sampleMemory } from "./soak/resources.ts";
 import { openScene, type Scene } from "./soak/scene.ts";
 
-/** How many conversations are held at the same time. */
+/** The number of conversations at the same time. */
 const WORKERS = 24;
-/** How many rounds there are, of which the first ones warm up. */
+/** The number of rounds, and of those that warm up. */
 const ROUNDS = 12;
 const WARM_UP = 4;
-/** How long a conversation may take, in milliseconds. */
+/** The longest time of a conversation, in milliseconds. */
 const LONGEST = 60_000;
-/** How long it may take until connections and descriptors are released, in milliseconds. */
+/** The longest time until connections and descriptors are released, in milliseconds. */
 const LONGEST_RELEASE = 10_000;
-/** How much memory may grow after the warm-up, in bytes. */
+/** The most that memory may grow after the warm-up, in bytes. */
 const MOST_GROWTH = {
   heap: 2 << 20,
   // The package keeps up to 8 MiB of blocks of each of three sizes.
@@ -105,12 +105,12 @@ console.log(JSON.stringify({
 }));
 Deno.exit(problems.length === 0 ? 0 : 1);
 
-/** Holds one conversation after the other. */
+/** Runs one conversation after the other. */
 async function work(scene: Scene, end: number): Promise<void> {
   while (performance.now() < end) await hold(scene, next++);
 }
 
-/** Holds conversation i. */
+/** Runs conversation i. */
 async function hold(scene: Scene, i: number): Promise<void> {
   const random = new SeededRandom(seed * 1_000_003 + i);
   const [kind, conversation] = pick(random);
@@ -136,7 +136,7 @@ function pick(random: SeededRandom): [kind: string, conversation: Conversation] 
   return [kind, conversation];
 }
 
-/** One conversation of each kind, so that what the platform opens and loads once is there. */
+/** Runs one conversation of each kind, so that everything that the platform loads once is loaded. */
 async function warmUp(): Promise<void> {
   const scene = await openScene(ledger);
   for (const [, conversation] of Object.values(conversations)) await conversation(scene, new SeededRandom(1));
@@ -144,7 +144,7 @@ async function warmUp(): Promise<void> {
   await sampleMemory(0);
 }
 
-/** Waits until no server has a connection; those that stay are off. */
+/** Waits until no server has a connection; one that stays is a fault. */
 async function quiet({ servers }: Scene): Promise<void> {
   const open = (): [string, Server][] => Object.entries(servers).filter(([, server]) => server.connections > 0);
   if (await isSoon(() => open().length === 0)) return;

@@ -1,5 +1,4 @@
-// The machinery that guards the house is worth nothing if it cannot fail: each rule of tools/check_imports.ts is broken
-// here once, in a tree of its own.
+// A check that cannot fail is worth nothing: each rule of tools/check_imports.ts is broken here once, in a tree of its own.
 
 import { assertEquals } from "@std/assert";
 import { checkImports } from "../../tools/check_imports.ts";
@@ -7,7 +6,7 @@ import { checkImports } from "../../tools/check_imports.ts";
 const FLOORS = [["src/ground.ts"], ["src/upper.ts", "src/rooms/"], ["mod.ts", "src/testing/"]];
 
 /** A tree that breaks no rule. */
-const HOUSE: Record<string, string> = {
+const TREE: Record<string, string> = {
   "mod.ts": `export { upper } from "./src/upper.ts";\n`,
   "src/ground.ts": `import type { Socket } from "node:net";\nexport const tls = () => import("node:tls");\n`,
   "src/upper.ts": `import { tls } from "./ground.ts";\nimport {\n  room,\n} from "./rooms/room.ts";\n`,
@@ -16,12 +15,12 @@ const HOUSE: Record<string, string> = {
   "tests/room_test.ts": `import { assert } from "@std/assert";\n`,
 };
 
-/** Returns what is said of the house after `changes`, a null being a file taken away. */
+/** Returns the violations in the tree after `changes`; null removes a file. */
 async function problemsOf(changes: Record<string, string | null>, floors = FLOORS): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   try {
     const root = new URL(`file://${folder}/`);
-    for (const [path, source] of Object.entries({ ...HOUSE, ...changes })) {
+    for (const [path, source] of Object.entries({ ...TREE, ...changes })) {
       const file = new URL(path, root);
       await Deno.mkdir(new URL(".", file), { recursive: true });
       if (source !== null) await Deno.writeTextFile(file, source);
@@ -32,7 +31,7 @@ async function problemsOf(changes: Record<string, string | null>, floors = FLOOR
   }
 }
 
-Deno.test("checkImports() finds nothing in a sound house", async () => {
+Deno.test("checkImports() finds nothing in a sound tree", async () => {
   assertEquals(await problemsOf({}), []);
 });
 
@@ -70,12 +69,12 @@ Deno.test("checkImports() finds a file that imports itself", async () => {
   ]);
 });
 
-Deno.test("checkImports() finds a file on no floor and a floor's file that is not there", async () => {
+Deno.test("checkImports() finds a file on no floor, and a name in FLOORS without a file", async () => {
   assertEquals(await problemsOf({ "src/shed.ts": "" }), [
-    "src/shed.ts: stands on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md",
+    "src/shed.ts: is on no floor: add it to FLOORS in tools/check_imports.ts and to docs/ARCHITECTURE.md",
   ]);
   assertEquals(await problemsOf({ "src/rooms/room.ts": null, "src/upper.ts": "" }), [
-    "src/rooms/: stands in FLOORS, but there is no such file: take it out there and in docs/ARCHITECTURE.md",
+    "src/rooms/: is in FLOORS, but there is no such file: remove it there and in docs/ARCHITECTURE.md",
   ]);
 });
 
@@ -90,7 +89,7 @@ Deno.test("checkImports() finds an import from outside the package", async () =>
   ]);
 });
 
-Deno.test("checkImports() finds a node: module loaded at once", async () => {
+Deno.test("checkImports() finds a node: module that is loaded with the file", async () => {
   for (const statement of [`import { connect } from`, `import tls, * as all from`, `export * from`, `import`]) {
     assertEquals(await problemsOf({ "src/ground.ts": `${statement} "node:tls";\n` }), [
       `src/ground.ts: loads "node:tls" at once: use \`await import()\` where it is needed`,

@@ -1,5 +1,5 @@
 /**
- * The server whose costs are measured, in a process of its own: serves in every way, and tells what it uses when asked.
+ * The server whose costs are measured: it serves in every way, and reports its use of resources on request.
  *
  * @module
  */
@@ -8,29 +8,29 @@ import { setExceptionHandler, startServer, startUnixServer } from "../../mod.ts"
 import { freshMemory } from "../../src/memory/pool.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
 
-/** What this process uses. */
+/** The resources this process uses. */
 export interface Usage {
-  /** Memory of the process, in bytes: also what the allocator keeps for later. */
+  /** Memory of the process, in bytes, including what the allocator keeps. */
   rss: number;
-  /** Objects and buffers, in bytes; without what Deno itself holds for TLS and sockets. */
+  /** Objects and buffers, in bytes, without the memory of Deno itself for TLS and sockets. */
   reachable: number;
-  /** Processor time since the start, in microseconds; without that of telling what is used. */
+  /** Processor time since the start, in microseconds, without that of these reports. */
   cpu: number;
   /** Open descriptors. */
   descriptors: number;
 }
 
-/** Where the servers listen. */
+/** The addresses of the servers. */
 export interface Addresses {
   /** The authority of their certificate. */
   caCert: string;
-  /** The ports, by what is served there. */
+  /** The ports by service. */
   ports: Record<string, number>;
   /** The path of the Unix server. */
   path: string;
 }
 
-/** More than the system takes of what nobody reads, in bytes. */
+/** More bytes than the system buffers for a peer that does not read. */
 const UNSENT = 8 << 20;
 
 type Handler = Parameters<typeof startServer>[0];
@@ -103,7 +103,7 @@ const readAll: Handler = async (reader) => {
   while ((await reader.read(65536)).length > 0);
 };
 
-/** The processor time that telling took until now, most of it to collect garbage. */
+/** The processor time of all reports, most of it for garbage collection. */
 let spentOnUsage = 0;
 
 async function usage(): Promise<Usage> {

@@ -1,6 +1,6 @@
 /**
- * The conversations of a soak, each a few messages with a server of the scene: orderly ones, whose bytes must come back, and
- * ill-mannered ones, which must harm nobody.
+ * The conversations of a soak, each a few messages with a server: orderly ones, whose bytes must come back, and faulty
+ * ones, which must not disturb others.
  *
  * @module
  */
@@ -25,10 +25,10 @@ import { Checksum, randomPiece } from "./payload.ts";
 import { type Kind, KINDS, LIMIT, portOf, type Scene } from "./scene.ts";
 import { check, fail, receive, roundTrip, send } from "./transfer.ts";
 
-/** Talks to the scene; resolves with how many bytes were found right, rejects if anything is off. */
+/** Runs a conversation; resolves with the number of bytes that were verified, rejects after a fault. */
 export type Conversation = (scene: Scene, random: SeededRandom) => Promise<number>;
 
-/** All of them, each with how often it is to be had. */
+/** All conversations, each with its weight. */
 export const conversations: Record<string, [weight: number, Conversation]> = {
   "streams": [6, (scene, random) => askFor("echo", scene, random, {})],
   "zero-copy streams": [4, (scene, random) => askFor("zerocopy", scene, random, {})],
@@ -74,7 +74,7 @@ async function askFor(
   return bytes;
 }
 
-/** Ends writing, sees the server end too, and closes in order. */
+/** Ends writing, waits for the EOF of the server, and closes. */
 async function end({ reader, writer }: StreamConnection): Promise<void> {
   writer.writeEof();
   const rest = await reader.read();
@@ -153,7 +153,7 @@ async function file(scene: Scene, random: SeededRandom): Promise<number> {
   return scene.file.bytes.length;
 }
 
-/** Sends at once, as fast as it may, and sums up what comes back. */
+/** Sends as fast as back pressure allows, and compares a checksum of what comes back. */
 class Asker extends Protocol {
   readonly sent = new Checksum();
   readonly received = new Checksum();
@@ -285,7 +285,7 @@ class Catcher extends DatagramProtocol {
     this.ended.resolve();
   }
 
-  /** Sends until an answer comes: datagrams may be lost. */
+  /** Sends again until an answer comes, because datagrams may be lost. */
   async ask(transport: DatagramTransport, data: Uint8Array): Promise<Uint8Array> {
     this.#next = Promise.withResolvers();
     transport.sendto(data);
@@ -354,7 +354,7 @@ async function crowd({ servers }: Scene, random: SeededRandom): Promise<number> 
   return all.reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Leaves with bytes unread, which makes the system reset the connection. */
+/** Closes with bytes unread, which makes the system reset the connection. */
 async function reset({ servers, ledger }: Scene, random: SeededRandom): Promise<number> {
   const kind = random.next() < 0.5 ? "streams" : "protocol";
   const conn = await Deno.connect({ port: portOf(kind === "streams" ? servers.tcp : servers.protocol) });
@@ -415,11 +415,11 @@ async function garbage({ servers }: Scene, random: SeededRandom): Promise<number
   const conn = await Deno.connect({ port: portOf(random.next() < 0.5 ? servers.tls : servers.tlsByNode) });
   const bytes = new Uint8Array(random.size(5000));
   random.fill(bytes);
-  // Sometimes the start of a record, so that the server waits for its rest.
+  // Sometimes the beginning of a record, so that the server waits for the rest.
   if (random.next() < 0.5) bytes.set([22, 3, 1, 64, 0].slice(0, bytes.length));
   await conn.write(bytes).catch(() => {});
   if (random.next() < 0.5) await conn.closeWrite().catch(() => {});
-  // Deno's own TLS leaves a handshake that was given up open until the client goes.
+  // Deno's own TLS keeps the descriptor of a failed handshake until the client closes.
   const timer = setTimeout(() => conn.close(), random.next() < 0.05 ? 2500 : random.integer(0, 200));
   for (let n: number | null = 1; n !== null;) n = await conn.read(new Uint8Array(100)).catch(() => null);
   clearTimeout(timer);
@@ -427,7 +427,7 @@ async function garbage({ servers }: Scene, random: SeededRandom): Promise<number
   return 0;
 }
 
-/** Leaves in the middle of it all. */
+/** Aborts in the middle of a transfer. */
 async function vanish(scene: Scene, random: SeededRandom): Promise<number> {
   const connection = await scene.connect(kindOf(random));
   const { reader, writer } = connection;

@@ -1,14 +1,14 @@
 /**
- * The book of a soak: what was done, what failed as it should, and what is off.
+ * The record of a soak: what was done, which expected errors came, and the faults.
  *
- * An error is as it should be if it has a class that the package promises: one of `Deno.errors`, one of its own, `TypeError`
+ * An error is expected if it has a class that the package promises: one of `Deno.errors`, one of its own, `TypeError`
  * or `RangeError` for misuse, the reason of a signal, or the {@linkcode Mishap} that a conversation throws on purpose.
  *
  * @module
  */
 import { IncompleteReadError, LimitOverrunError } from "../../mod.ts";
 
-/** What conversations throw on purpose, to see where it ends up. */
+/** The error that conversations throw on purpose, to see where it is reported. */
 export class Mishap extends Error {
   override name = "Mishap";
 }
@@ -22,29 +22,29 @@ const classes = [
   Mishap,
 ];
 
-/** Counts, and collects what is off. */
+/** Counts conversations and errors, and collects faults. */
 export class Ledger {
-  /** How many conversations of each kind were held to their end. */
+  /** The number of completed conversations of each kind. */
   readonly conversations: Record<string, number> = {};
-  /** How many errors of each class came where errors were to come. */
+  /** The number of expected errors of each class. */
   readonly errors: Record<string, number> = {};
-  /** Bytes that made the whole way, and were the right ones. */
+  /** The number of verified bytes. */
   bytes = 0;
-  /** What is off; nothing, if all is well. */
+  /** The faults. */
   readonly problems: string[] = [];
 
-  /** A conversation came to its end. */
+  /** Counts a completed conversation. */
   done(kind: string): void {
     this.conversations[kind] = (this.conversations[kind] ?? 0) + 1;
   }
 
-  /** Something is off. */
+  /** Adds a fault. */
   problem(what: string): void {
-    // The first ones tell; a flood of them would only hide them.
+    // A flood of faults would hide the first ones.
     if (this.problems.length < 50) this.problems.push(what);
   }
 
-  /** An error came where one may come: it must have a class. */
+  /** Counts an error where one is expected. One without a class is a fault. */
   error(where: string, error: unknown): void {
     const name = error instanceof Error ? error.constructor.name : typeof error;
     this.errors[name] = (this.errors[name] ?? 0) + 1;
@@ -53,7 +53,7 @@ export class Ledger {
   }
 }
 
-/** An error and its stack, or what else was thrown. */
+/** Describes an error with its stack, or another thrown value. */
 export function describe(error: unknown): string {
   return error instanceof Error ? error.stack ?? String(error) : Deno.inspect(error);
 }

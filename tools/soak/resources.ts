@@ -1,38 +1,38 @@
 /**
- * What the process holds: memory and descriptors, looked at in quiet moments.
+ * The memory and the descriptors of this process.
  *
  * @module
  */
 
-/** What was held at one moment. */
+/** A sample of the memory. */
 export interface Sample {
-  /** How many conversations had been held by then. */
+  /** The number of conversations completed before. */
   conversations: number;
   /** Memory of the process, in bytes. */
   rss: number;
   /** Objects, in bytes. */
   heap: number;
-  /** Buffers, in bytes: those in use, and the blocks that the package keeps to lend again. */
+  /** Buffers, in bytes: those in use and those pooled. */
   external: number;
 }
 
-/** How memory grew from the first to the last sample, on a straight line through all of them; in bytes. */
+/** The growth of memory from the first to the last sample, by linear regression, in bytes. */
 export interface Growth {
   /** Of the process. */
   rss: number;
-  /** Objects. */
+  /** Of objects. */
   heap: number;
-  /** Objects, per conversation: what each leaves behind. */
+  /** Of objects per conversation. */
   heapPerConversation: number;
-  /** Buffers. */
+  /** Of buffers. */
   external: number;
 }
 
-/** Frees what can be freed, and looks. */
+/** Collects garbage, and takes a sample. */
 export async function sampleMemory(conversations: number): Promise<Sample> {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) throw new Error("Cannot sample memory: run with --v8-flags=--expose-gc");
-  // What is freed by a callback of the collector can be collected by the next one.
+  // Finalizers free more memory, which the next collection finds.
   for (let i = 0; i < 3; i++) {
     gc();
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -41,7 +41,7 @@ export async function sampleMemory(conversations: number): Promise<Sample> {
   return { conversations, rss, heap: heapUsed, external };
 }
 
-/** Draws a straight line through the samples, at least two. */
+/** Computes the growth over at least two samples. */
 export function growthOf(samples: readonly Sample[]): Growth {
   const x = samples.map(({ conversations }) => conversations);
   const span = x.at(-1)! - x[0]!;
@@ -54,7 +54,7 @@ export function growthOf(samples: readonly Sample[]): Growth {
   };
 }
 
-/** The descriptors of this process by number, and what each is; empty where the system does not tell. */
+/** Returns the open descriptors of this process and what each is; empty where the system does not tell. */
 export function openDescriptors(): Map<string, string> {
   if (Deno.build.os !== "linux") return new Map();
   const open = new Map<string, string>();
@@ -62,7 +62,7 @@ export function openDescriptors(): Map<string, string> {
     try {
       open.set(name, Deno.readLinkSync(`/proc/self/fd/${name}`));
     } catch {
-      // The one of the directory that is being read.
+      // The descriptor of the directory being read.
     }
   }
   return open;

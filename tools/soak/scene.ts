@@ -1,5 +1,5 @@
 /**
- * The servers of a soak, one of every kind, which do what the first line of a client asks for.
+ * The servers of a soak, one of every kind. The first line of a client is a command.
  *
  * @module
  */
@@ -29,35 +29,35 @@ import { type Ledger, Mishap } from "./ledger.ts";
 import { randomPiece } from "./payload.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
 
-/** The kinds of stream server there are. */
+/** The kinds of stream servers. */
 export const KINDS = ["tcp", "unix", "tls", "tlsByNode"] as const;
 /** One of them. */
 export type Kind = typeof KINDS[number];
 
-/** How long a line may be at the stream servers, in bytes. */
+/** The longest line for the stream servers, in bytes. */
 export const LIMIT = 8192;
-/** How many connections the capped server takes. */
+/** The most connections of the capped server. */
 export const CAP = 3;
 
-/** Everything that conversations talk to. */
+/** The servers, and what clients need to reach them. */
 export interface Scene {
-  /** The book. */
+  /** The record. */
   readonly ledger: Ledger;
-  /** The servers, by what they do. */
+  /** The servers by service. */
   readonly servers: Readonly<Record<Kind | "protocol" | "buffered" | "throwing" | "capped", Server>>;
   /** Echoes datagrams. */
   readonly datagrams: DatagramTransport;
   /** A file that servers send. */
   readonly file: { path: string; bytes: Uint8Array };
-  /** What servers upgrade with. */
+  /** The TLS options of servers for `startTls()`. */
   readonly serverTls: TlsServerOptions;
-  /** What clients trust. */
+  /** The authority that clients trust. */
   readonly clientTls: TlsClientOptions;
-  /** A port where nobody listens. */
+  /** A port without a listener. */
   readonly closedPort: number;
   /** Opens streams to a server of a kind. */
   connect(kind: Kind, options?: StreamOptions & { signal?: AbortSignal }): Promise<StreamConnection>;
-  /** Closes all. */
+  /** Closes all servers. */
   close(): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ export async function openScene(ledger: Ledger): Promise<Scene> {
   await Deno.writeFile(file.path, file.bytes);
 
   const { cert, key, caCert } = await selfSignedCertificate();
-  // Shorter than by default, as some clients never finish theirs.
+  // Shorter than the default, because some clients never finish theirs.
   const serverTls = { cert, key, handshakeTimeout: 2000 };
   const clientTls = { caCerts: [caCert], serverName: "localhost" };
   const onError = (error: Error) => ledger.error("onError", error);
@@ -128,7 +128,7 @@ function closedPort(): number {
 
 type Handler = (reader: StreamReader, writer: StreamWriter) => Promise<void>;
 
-/** Does what the first line says. */
+/** Executes the command of the first line. */
 function handler(ledger: Ledger, { file, tls }: { file: string; tls: TlsServerOptions }): Handler {
   return async (reader, writer) => {
     const [verb, argument] = new TextDecoder().decode(await reader.readline()).trim().split(" ");
@@ -167,7 +167,7 @@ function handler(ledger: Ledger, { file, tls }: { file: string; tls: TlsServerOp
         writer.write("about to throw\n");
         throw new Mishap("a handler threw");
       case undefined:
-      case "": // Who only came to leave.
+      case "": // A client that only connects.
         return;
       default:
         throw new Mishap(`a client asked for "${verb}"`);
@@ -183,7 +183,7 @@ async function echo(reader: StreamReader, writer: StreamWriter, ledger: Ledger):
   }
 }
 
-/** Gives back lines; of those that are too long, how long they were. */
+/** Echoes lines; for a line that is too long it sends the length. */
 async function echoLines(reader: StreamReader, writer: StreamWriter): Promise<void> {
   for (;;) {
     let line: Uint8Array | string;
@@ -210,14 +210,14 @@ async function flood(writer: StreamWriter, size: number, ledger: Ledger): Promis
   }
 }
 
-/** What `drain()` lets through leaves the buffer within its limits (SPEC M4). */
+/** Checks that `drain()` leaves the buffer within its limits [M4]. */
 function checkWriteBuffer({ transport }: StreamWriter, ledger: Ledger): void {
   const size = transport.getWriteBufferSize();
   const { high } = transport.getWriteBufferLimits();
   if (size > high) ledger.problem(`drain() went on with "${size}" bytes to be written, above ${high}`);
 }
 
-/** Gives back what comes, and lets nobody make it keep much. */
+/** Echoes with back pressure. */
 class Echo extends Protocol {
   #transport!: Transport;
 
@@ -238,7 +238,7 @@ class Echo extends Protocol {
   }
 }
 
-/** The same without a copy: nothing is read while its memory is being sent. */
+/** Echoes without a copy: reads again only after the memory is sent. */
 class ZeroCopyEcho extends BufferedProtocol {
   readonly #memory = new Uint8Array(16384);
   #transport!: Transport;
@@ -257,7 +257,7 @@ class ZeroCopyEcho extends BufferedProtocol {
   }
 }
 
-/** Throws at what it gets. */
+/** Throws when data arrives. */
 class Thrower extends Protocol {
   override dataReceived(): void {
     throw new Mishap("a protocol threw");

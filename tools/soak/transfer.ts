@@ -1,5 +1,5 @@
 /**
- * Sending random bytes and receiving them back, in as many ways as there are.
+ * Sends random bytes and receives them back, by every method there is.
  *
  * @module
  */
@@ -7,21 +7,21 @@ import type { StreamConnection, StreamReader, StreamWriter } from "../../mod.ts"
 import { SeededRandom } from "../../src/testing/mod.ts";
 import { Checksum, randomPiece } from "./payload.ts";
 
-/** What a transfer is told. */
+/** The options of a transfer. */
 export interface TransferOptions {
-  /** How many bytes. */
+  /** The number of bytes. */
   size: number;
-  /** Whether reads are aborted now and then. */
+  /** Whether some reads are aborted. */
   aborts?: boolean;
-  /** Whether the reader takes its time. */
+  /** Whether the reader is slow. */
   slow?: boolean;
 }
 
 /**
  * Sends random bytes and receives as many, at the same time.
  *
- * @returns How many bytes made the way
- * @throws {Error} If they are not the ones that were sent
+ * @returns The number of bytes
+ * @throws {Error} If others were received than were sent
  */
 export async function roundTrip(
   { reader, writer }: StreamConnection,
@@ -36,12 +36,12 @@ export async function roundTrip(
   return 2 * options.size;
 }
 
-/** Random numbers of one's own, for what goes on at the same time as something else. */
+/** Returns another generator, for a concurrent part. */
 export function fork(random: SeededRandom): SeededRandom {
   return new SeededRandom(random.integer(0, 2 ** 31));
 }
 
-/** Sends random bytes, and sums them up. */
+/** Sends random bytes; returns their checksum. */
 export async function send(writer: StreamWriter, random: SeededRandom, size: number): Promise<Checksum> {
   const sum = new Checksum();
   while (sum.length < size) {
@@ -65,7 +65,7 @@ export async function send(writer: StreamWriter, random: SeededRandom, size: num
   return sum;
 }
 
-/** Receives so many bytes, and sums them up. */
+/** Receives a number of bytes; returns their checksum. */
 export async function receive(
   reader: StreamReader,
   random: SeededRandom,
@@ -102,7 +102,7 @@ async function readSome(
       return memory.subarray(0, n ?? fail("the stream ended early"));
     }
     case 2: {
-      // Looked at first, and then taken: the same bytes, whatever came in between.
+      // A peek and the read after it see the same bytes, whatever arrives between them.
       const seen = await reader.peek(Math.min(most, 100), options);
       const taken = await reader.readexactly(seen.length, options);
       if (taken.some((byte, i) => byte !== seen[i])) fail("peek() showed other bytes than were read then");
@@ -115,12 +115,12 @@ async function readSome(
   }
 }
 
-/** Compares what was received with what was sent. */
+/** Compares the checksums of what was sent and received. */
 export function check(what: string, received: Checksum, sent: Checksum): void {
   if (`${received}` !== `${sent}`) fail(`${what} brought ${received}, not ${sent}`);
 }
 
-/** Ends a conversation that went wrong. */
+/** Ends a faulty conversation. */
 export function fail(why: string): never {
   throw new Error(why);
 }

@@ -1,19 +1,25 @@
 /**
  * A queue of bytes: what a decoder reads from, and the buffer inside a stream reader.
  *
- * Theory of operation. The bytes lie together in one block, between `#start` and `#end`, and are taken as views of it,
- * without a copy. Nothing is ever written below `#end` again, so a view that was handed out never changes. Where the room
- * behind `#end` does not suffice, the bytes move to a new block of twice the size, which makes a byte cost O(1) however it
- * was chunked. An empty queue drops its block, so memory is in use only while there are bytes.
+ * Theory of operation. The bytes lie together in one block of the pool, between `#start` and `#end`. What is taken is a copy (see
+ * `handed_out.ts`), so it never changes, and whoever detaches it harms nothing that is still in the queue (SPEC M5). Where the
+ * room behind `#end` does not suffice, the bytes move to a block of twice the size, which makes a byte cost O(1) however it was
+ * chunked. An empty queue releases its block, so memory is in use only while there are bytes.
  *
- * A queue allocates its own blocks and shares them with no other queue. Whoever detaches the memory of a view (by
- * transferring it) also detaches bytes of the same block that are still in the queue. The queue then throws a `TypeError`
- * from every call that needs those bytes, rather than give wrong ones.
+ * A block that is not the pool's, because it is too large for that or was adopted, is handed out itself when all of it is taken.
  *
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
+import { HandOut } from "../memory/handed_out.ts";
+import { acquireBlock, LARGEST_BLOCK, releaseBlock, SMALLEST_BLOCK } from "../memory/pool.ts";
 import { type Pattern, patternOf } from "./pattern.ts";
+
+// The way in for the stream protocol: blocks of the pool are no business of users.
+let adoptBlockInto: (queue: ByteQueue, block: Bytes, n: number) => void;
+
+/** A block of which less than this part is filled is not kept: its bytes move to a smaller one. */
+const FILLED = 8;
 
 // Up to here a loop is faster than the call into `indexOf`: 20-byte lines 25 ns against 90 ns.
 const LOOP_LENGTH = 64;
@@ -21,7 +27,9 @@ const LOOP_LENGTH = 64;
 /**
  * A queue of bytes. Positions count from its first byte; integers are read as by a `DataView`.
  *
- * What {@linkcode ByteQueue.take} and {@linkcode ByteQueue.peek} return are views that the queue never writes to again.
+ * What {@linkcode ByteQueue.take} and {@linkcode ByteQueue.peek} return is memory that the queue never uses again. It may be kept,
+ * and transferred or detached without harm to the bytes in the queue. Short pieces may share a buffer of at most 8 KiB; others
+ * have a buffer of their own, less than twice their size.
  *
  * @example A message with its length in front
  * ```ts
@@ -42,6 +50,9 @@ export class ByteQueue {
   #start = 0;
   #end = 0;
   #taken = 0;
+  /** Whether the block came from the pool and goes back there. */
+  #pooled = false;
+  readonly #out = new HandOut();
 
   /** The number of bytes in the queue. */
   get length(): number {
@@ -57,11 +68,10 @@ export class ByteQueue {
    * Adds a copy of bytes.
    *
    * @param data The bytes
-   * @throws {TypeError} If the memory of bytes in the queue was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   append(data: Uint8Array): void {
     if (data.length === 0) return;
-    if (this.#end === this.#start) return this.adopt(copyOf(data));
     this.#checkBlock();
     if (this.#block.length - this.#end < data.length) this.#grow(data.length);
     this.#block.set(data, this.#end);
@@ -72,25 +82,24 @@ export class ByteQueue {
    * Adds bytes without a copy if the queue is empty, else as {@linkcode ByteQueue.append}.
    *
    * @param bytes The bytes; the caller never writes to them again
-   * @throws {TypeError} If the memory of bytes in the queue was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   adopt(bytes: Bytes): void {
     if (this.#end !== this.#start) return this.append(bytes);
-    this.#block = bytes;
-    this.#start = 0;
-    this.#end = bytes.length;
+    this.#use(bytes, bytes.length, false);
   }
 
   /**
    * Takes bytes from the front.
    *
    * @param n The number of bytes, at most {@linkcode ByteQueue.length}
-   * @returns A view of them, which is never written again
+   * @returns The bytes, which are the caller's
    * @throws {RangeError} If there are fewer, or `n` is not a whole number from 0
-   * @throws {TypeError} If the memory of the bytes was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   take(n: number): Bytes {
-    const bytes = this.peek(n);
+    this.#check(0, n);
+    const bytes = this.#isAll(n) ? this.#block.subarray(this.#start, this.#end) : this.#copy(n);
     this.#advance(n);
     return bytes;
   }
@@ -100,11 +109,12 @@ export class ByteQueue {
    *
    * @param p The memory
    * @returns The number of bytes taken: as many as there are and fit
-   * @throws {TypeError} If the memory of the bytes was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   takeInto(p: Uint8Array): number {
     const n = Math.min(p.length, this.length);
-    p.set(this.peek(n));
+    this.#checkBlock();
+    p.set(this.#block.subarray(this.#start, this.#start + n));
     this.#advance(n);
     return n;
   }
@@ -114,7 +124,7 @@ export class ByteQueue {
    *
    * @param n The number of bytes, at most {@linkcode ByteQueue.length}
    * @throws {RangeError} If there are fewer, or `n` is not a whole number from 0
-   * @throws {TypeError} If the memory of the bytes was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   drop(n: number): void {
     this.#check(0, n);
@@ -125,16 +135,13 @@ export class ByteQueue {
    * Looks at bytes at the front, which stay in the queue.
    *
    * @param n The number of bytes, at most {@linkcode ByteQueue.length}
-   * @returns A view of them, which is never written again
+   * @returns A copy of them
    * @throws {RangeError} If there are fewer, or `n` is not a whole number from 0
-   * @throws {TypeError} If the memory of the bytes was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   peek(n: number): Bytes {
     this.#check(0, n);
-    const start = this.#start;
-    // An empty view of its own, as the caller may detach it.
-    if (n === 0) return new Uint8Array(0);
-    return start === 0 && n === this.#block.length ? this.#block : this.#block.subarray(start, start + n);
+    return this.#copy(n);
   }
 
   /**
@@ -143,7 +150,7 @@ export class ByteQueue {
    * @param position The position, below {@linkcode ByteQueue.length}
    * @returns The byte
    * @throws {RangeError} If there is no such position
-   * @throws {TypeError} If the memory of the bytes was detached
+   * @throws {TypeError} If the memory of adopted bytes was detached
    */
   at(position: number): number {
     return this.#block[this.#locate(position, 1)]!;
@@ -156,7 +163,7 @@ export class ByteQueue {
    * @param from The position to start at; 0 by default
    * @param to The position to end before; all bytes by default
    * @returns The position of the first occurrence that starts at `from` or later and ends at `to` or before; else -1
-   * @throws {TypeError} If the sequence is empty, or the memory of the bytes was detached
+   * @throws {TypeError} If the sequence is empty, or the memory of adopted bytes was detached
    */
   indexOf(what: number | Uint8Array, from = 0, to: number = this.length): number {
     if (to > this.length) to = this.length;
@@ -346,38 +353,69 @@ export class ByteQueue {
 
   #checkBlock(): void {
     if (this.#block.length < this.#end) {
-      throw new TypeError("Cannot read: the memory of bytes not yet read was detached, with that of bytes read before");
+      throw new TypeError("Cannot read: the memory of bytes that were adopted was detached");
     }
+  }
+
+  #copy(n: number): Bytes {
+    // An array of its own, as the caller may detach it.
+    return n === 0 ? new Uint8Array(0) : this.#out.cut(this.#block, this.#start, n, this.#end);
+  }
+
+  /** Whether `n` bytes are all there are, and their block is to be handed out itself: then most of it is in use. */
+  #isAll(n: number): boolean {
+    return !this.#pooled && n === this.#end - this.#start && 2 * n > this.#block.length;
   }
 
   #advance(n: number): void {
     this.#taken += n;
     this.#start += n;
-    if (this.#start === this.#end) {
-      this.#block = NO_BLOCK;
-      this.#start = this.#end = 0;
-    }
+    if (this.#start === this.#end) this.#use(NO_BLOCK, 0, false);
+  }
+
+  /** Goes on with another block, which holds `n` bytes. */
+  #use(block: Bytes, n: number, pooled: boolean): void {
+    if (this.#pooled) releaseBlock(this.#block);
+    this.#block = block;
+    this.#start = 0;
+    this.#end = n;
+    this.#pooled = pooled;
+    this.#out.forget();
   }
 
   /** Moves the bytes to a block with room for `n` more, and as much again as there will be. */
   #grow(n: number): void {
-    const length = this.length;
-    const block = new Uint8Array(2 * (length + n));
+    const { length } = this;
+    const block = acquireBlock(length === 0 ? n : 2 * (length + n));
     block.set(this.#block.subarray(this.#start, this.#end));
-    this.#block = block;
-    this.#start = 0;
-    this.#end = length;
+    this.#use(block, length, block.length <= LARGEST_BLOCK);
   }
+
+  #adoptBlock(block: Bytes, n: number): void {
+    if (this.#end === this.#start && (FILLED * n >= block.length || block.length === SMALLEST_BLOCK)) {
+      return this.#use(block, n, true);
+    }
+    this.append(block.subarray(0, n));
+    releaseBlock(block);
+  }
+
+  static {
+    adoptBlockInto = (queue, block, n) => queue.#adoptBlock(block, n);
+  }
+}
+
+/**
+ * Adds bytes that lie in a block of the pool, which is the queue's from now on; not exported from the package.
+ *
+ * @param queue The queue
+ * @param block The block
+ * @param n The number of bytes, from its start
+ */
+export function adoptBlock(queue: ByteQueue, block: Bytes, n: number): void {
+  adoptBlockInto(queue, block, n);
 }
 
 const NO_BLOCK: Bytes = new Uint8Array(0);
 
 const scratch = new DataView(new ArrayBuffer(8));
 const scratchBytes = new Uint8Array(scratch.buffer);
-
-function copyOf(data: Uint8Array): Bytes {
-  // Not the constructor that copies: zeroing and `set` take 8 µs for 100 KiB, the constructor 9.
-  const copy = new Uint8Array(data.length);
-  copy.set(data);
-  return copy;
-}

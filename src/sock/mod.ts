@@ -25,7 +25,8 @@ import type { Bytes } from "../common/bytes.ts";
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { dial, dialUnix, tuneConn } from "../serving/dial.ts";
-import { acquireBlock, copyOf, releaseBlock } from "../memory/pool.ts";
+import { copyOf } from "../memory/handed_out.ts";
+import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import { SingleFlight } from "./single_flight.ts";
 import { aBoolean, aPeerPort, aSignal, aString, aUnixPath, checkOptions } from "../common/options.ts";
 import { sendFile, type SendFileOptions } from "../streams/send_file.ts";
@@ -345,7 +346,7 @@ export async function sockRecvfrom(
   let receives = datagrams.get(sock);
   if (receives === undefined) datagrams.set(sock, receives = new SingleFlight());
   const [data, from] = await receives.take("receive a datagram", () => receiveWhole(sock), options.signal);
-  return [data.subarray(0, n), from];
+  return [data.length > n ? copyOf(data, n) : data, from];
 }
 
 /**

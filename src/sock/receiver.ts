@@ -6,7 +6,8 @@
 import type { Bytes } from "../common/bytes.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { toNetError } from "../common/errors.ts";
-import { acquireBlock, copyOf, releaseBlock } from "../memory/pool.ts";
+import { copyOf } from "../memory/handed_out.ts";
+import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import { SingleFlight } from "./single_flight.ts";
 import { throwIfAborted } from "../common/abort.ts";
 
@@ -89,10 +90,10 @@ export class SockReceiver {
     return this.#split(rest, most);
   }
 
-  /** Cuts off what is too much, and keeps it. */
+  /** Cuts off what is too much, and keeps it. What is returned is copied then: the caller may detach it (SPEC M5). */
   #split(bytes: Bytes | null, most: number): Bytes | null {
-    if (bytes === null || bytes.length <= most) return bytes;
-    this.#rest = bytes.subarray(most);
-    return bytes.subarray(0, most);
+    if (bytes === null || (bytes.length <= most && bytes.length === bytes.buffer.byteLength)) return bytes;
+    if (bytes.length > most) this.#rest = bytes.subarray(most);
+    return copyOf(bytes, Math.min(bytes.length, most));
   }
 }

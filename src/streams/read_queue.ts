@@ -15,7 +15,7 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import { ByteQueue } from "../framing/byte_queue.ts";
+import { adoptBlock, ByteQueue } from "../framing/byte_queue.ts";
 import type { ReadTransport } from "../transport/types.ts";
 
 /** How a queue governs its transport; see the head of this file. */
@@ -192,12 +192,13 @@ export class ReadQueue {
   }
 
   /**
-   * Adds bytes that are nobody else's.
+   * Adds bytes that lie in a block of the pool, which is the queue's from now on.
    *
-   * @param bytes The bytes, never written again
+   * @param block The block
+   * @param n The number of bytes, from its start
    */
-  give(bytes: Bytes): void {
-    this.buffer.adopt(bytes);
+  give(block: Bytes, n: number): void {
+    adoptBlock(this.buffer, block, n);
     this.#fed();
   }
 

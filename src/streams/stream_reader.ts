@@ -26,8 +26,10 @@ let queueOfReader: (reader: StreamReader) => ReadQueue;
 /**
  * Reads from a stream of bytes. As `asyncio.StreamReader`.
  *
- * One read waits at a time; a second one is refused with `Deno.errors.Busy`. Results are views of larger blocks, which are
- * never written again.
+ * One read waits at a time; a second one is refused with `Deno.errors.Busy`. Results are the caller's memory: they
+ * are never written again, hold bytes of this connection only, and may be transferred or detached without harm to what is read
+ * later. A result of up to 1 KiB may share its buffer, of at most 8 KiB, with other results of this reader; a larger one has a
+ * buffer of at most twice its size.
  *
  * @example Lines and exact sizes from one stream
  * ```ts

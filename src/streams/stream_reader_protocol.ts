@@ -105,8 +105,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     this.#target = this.#queue.lendTarget();
     if (this.#target !== null) return this.#target;
     // Bytes that come behind others are copied to them.
-    if (this.#queue.buffer.length > 0) return this.#landing.lend(Math.min(sizeHint, MOST_COPIED));
-    return this.#landing.offer(Math.min(sizeHint, MOST_READ), MOST_READ);
+    return this.#landing.acquire(Math.min(sizeHint, this.#queue.buffer.length > 0 ? MOST_COPIED : MOST_READ));
   }
 
   /**
@@ -119,11 +118,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     if (target !== null) {
       this.#target = null;
       this.#queue.filledTarget(target, n);
-    } else if (this.#queue.buffer.length > 0) {
-      this.#queue.feed(this.#landing.look(n));
-      this.#landing.takeBack();
     } else {
-      this.#queue.give(this.#landing.accept(n));
+      this.#queue.give(this.#landing.passOn(), n);
     }
   }
 
@@ -133,7 +129,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @returns `true`: the writer stays usable
    */
   override eofReceived(): boolean {
-    this.#landing.takeBack();
+    this.#landing.release();
     this.#queue.end();
     return true;
   }

@@ -32,9 +32,9 @@
 import type { Bytes } from "../common/bytes.ts";
 import { type ConnLike, readFrom } from "../conn/conn.ts";
 import { toNetError } from "../common/errors.ts";
-import { MOST_EXPECTED, ReadSizePredictor } from "../memory/read_size_predictor.ts";
+import { ReadSizePredictor } from "../memory/read_size_predictor.ts";
 import type { Callbacks } from "./callbacks.ts";
-import { copyOf } from "../memory/pool.ts";
+import { copyOf } from "../memory/handed_out.ts";
 import { ReceiveBuffer } from "../memory/receive_buffer.ts";
 import type { BufferedProtocolLike } from "./types.ts";
 
@@ -185,7 +185,7 @@ export class ReadPump {
     const done = new Promise<number | null>((resolve) => this.#settled = resolve);
     if (this.#state !== "stopping") {
       this.#landing ??= new ReceiveBuffer();
-      this.#memory = this.#landing.lend(this.#expectation.size);
+      this.#memory = this.#landing.acquire(this.#expectation.size);
       this.#issue();
     }
     this.#state = "discarding";
@@ -241,9 +241,9 @@ export class ReadPump {
       this.#offer();
     } else {
       this.#state = "delivering";
-      const memory = this.#callbacks.getBuffer(this.#expectation.size);
+      const memory = this.#callbacks.getBuffer(this.#expectation.issue());
       // The protocol failed, or paused, or closed.
-      if (memory === null || (this.#state as State) !== "delivering") return;
+      if (memory === null || (this.#state as State) !== "delivering") return this.#expectation.settle();
       this.#memory = memory;
       this.#source = buffered;
     }
@@ -253,7 +253,7 @@ export class ReadPump {
 
   #offer(): void {
     this.#landing ??= new ReceiveBuffer();
-    this.#memory = this.#landing.offer(this.#expectation.size, MOST_EXPECTED);
+    this.#memory = this.#landing.acquire(this.#expectation.issue());
     this.#source = "landing";
   }
 
@@ -264,6 +264,7 @@ export class ReadPump {
   readonly #onRead = (n: number | null): unknown => {
     const rider = this.#rider;
     this.#rider = null;
+    this.#expectation.settle();
     this.#arrived(n);
     if (rider !== null) return rider();
   };
@@ -271,6 +272,7 @@ export class ReadPump {
   readonly #onError = (thrown: unknown): unknown => {
     const rider = this.#rider;
     this.#rider = null;
+    this.#expectation.settle();
     const { reading } = this;
     const wanted = reading || this.#state === "keeping";
     this.#end(null);
@@ -331,7 +333,7 @@ export class ReadPump {
   #bytes(n: number): Bytes {
     switch (this.#source) {
       case "landing":
-        return this.#landing!.accept(n);
+        return this.#landing!.copy(n);
       case "given away":
         return this.#memory as Bytes;
       default:

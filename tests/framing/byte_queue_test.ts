@@ -119,24 +119,56 @@ Deno.test("ByteQueue.append() copies, also what a node Buffer holds, at any size
   }
 });
 
-Deno.test("ByteQueue.adopt() makes no copy where nothing lies before", () => {
+Deno.test("ByteQueue.adopt() makes no copy where nothing lies before and all is taken at once", () => {
   const buffer = new ByteQueue();
   const first = bytes("first");
   buffer.adopt(first);
-  assertStrictEquals(buffer.take(5), first);
+  assertStrictEquals(buffer.take(5).buffer, first.buffer);
   buffer.append(bytes("a"));
   buffer.adopt(first);
   assertEquals(text(buffer.take(6)), "afirst");
 });
 
-Deno.test("ByteQueue.peek() and take() give views of one block, without a copy", () => {
-  const queue = new ByteQueue();
-  const block = bytes("abcdef");
-  queue.adopt(block);
-  assertStrictEquals(queue.peek(6), block);
-  assertStrictEquals(queue.peek(3).buffer, block.buffer);
-  assertStrictEquals(queue.take(2).buffer, block.buffer);
-  assertEquals(text(queue.peek(4)), "cdef");
+Deno.test("ByteQueue: what peek() and take() give may be detached, and harms nothing in the queue [M5]", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new SeededRandom(seed);
+    const queue = new ByteQueue();
+    const largest = random.size(5000);
+    let model: number[] = [];
+    for (let step = 0; step < 60; step++) {
+      const data = random.fill(new Uint8Array(random.integer(1, largest)));
+      model.push(...data);
+      if (random.next() < 0.3) queue.adopt(data);
+      else queue.append(data);
+      while (model.length > 0 && random.next() < 0.8) {
+        const n = random.integer(1, random.next() < 0.5 ? Math.min(40, model.length) : model.length);
+        const piece = random.next() < 0.3 ? queue.peek(n) : queue.take(n);
+        assertEquals(Array.from(piece), model.slice(0, n), `seed ${seed}, step ${step}`);
+        assert(piece.buffer.byteLength <= Math.max(2 * n, 8192), `${n} bytes in ${piece.buffer.byteLength}`);
+        model = model.slice(model.length - queue.length);
+        if (random.next() < 0.5) structuredClone(piece, { transfer: [piece.buffer] });
+      }
+    }
+    assertEquals(Array.from(queue.take(queue.length)), model, `seed ${seed}`);
+  }
+});
+
+Deno.test("ByteQueue hands out no memory that another queue uses, or used before [M5]", () => {
+  const [mine, other] = [new ByteQueue(), new ByteQueue()];
+  for (const size of [10, 1000, 1536, 16384, 65536, 262144, 300_000]) {
+    const buffers = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 10; i++) {
+      for (const queue of [mine, other]) {
+        queue.append(new Uint8Array(size).fill(queue === mine ? 1 : 2));
+        for (const n of [1, size - 1]) {
+          const piece = queue.take(n);
+          if (queue === mine) buffers.add(piece.buffer);
+          else assert(!buffers.has(piece.buffer), `${n} of ${size} bytes share a buffer`);
+          assert(!new Uint8Array(piece.buffer).includes(queue === mine ? 2 : 1), `${n} of ${size} bytes beside others`);
+        }
+      }
+    }
+  }
 });
 
 Deno.test("ByteQueue gives each caller an empty array of its own: detaching one harms no other", () => {
@@ -273,7 +305,7 @@ Deno.test("ByteQueue.indexOf() looks for what an array holds now, though it reme
   assertEquals(queue.indexOf(sequence.subarray(1)), 2);
 });
 
-Deno.test("ByteQueue whose memory was detached throws one typed error, and never gives wrong bytes [M5]", () => {
+Deno.test("ByteQueue whose adopted memory was detached throws one typed error, and never gives wrong bytes", () => {
   const calls: Record<string, (queue: ByteQueue) => unknown> = {
     take: (queue) => queue.take(1),
     takeInto: (queue) => queue.takeInto(new Uint8Array(1)),
@@ -291,11 +323,17 @@ Deno.test("ByteQueue whose memory was detached throws one typed error, and never
   for (const [name, call] of Object.entries(calls)) {
     for (const length of [20, 1000]) {
       const queue = new ByteQueue();
-      queue.append(new Uint8Array(length));
-      const view = queue.take(5);
-      structuredClone(view, { transfer: [view.buffer] });
+      const adopted = new Uint8Array(length);
+      queue.adopt(adopted);
+      queue.drop(5);
+      structuredClone(adopted, { transfer: [adopted.buffer] });
       for (let again = 0; again < 2; again++) {
-        assertThrows(() => call(queue), TypeError, "Cannot read: the memory of bytes not yet read was detached", name);
+        assertThrows(
+          () => call(queue),
+          TypeError,
+          "Cannot read: the memory of bytes that were adopted was detached",
+          name,
+        );
       }
     }
   }

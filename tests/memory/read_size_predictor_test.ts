@@ -1,6 +1,12 @@
 /** How much the next read is expected to bring, from what those before it brought. */
-import { assertEquals } from "@std/assert";
-import { LEAST_EXPECTED, MOST_EXPECTED, ReadSizePredictor } from "../../src/memory/read_size_predictor.ts";
+import { assert, assertEquals } from "@std/assert";
+import {
+  LEAST_EXPECTED,
+  MOST_EXPECTED,
+  QUOTA,
+  ReadSizePredictor,
+  SMALL_READ,
+} from "../../src/memory/read_size_predictor.ts";
 
 /** Takes note of reads, each as what it brought and what there was room for; returns what is expected after each. */
 function after(
@@ -58,4 +64,44 @@ Deno.test("ReadSizePredictor forgets a large message after eight small reads, an
 
 Deno.test("ReadSizePredictor never falls below what an idle connection has ready, whatever little room there was", () => {
   assertEquals(after([[1, 1], [0, 5], [1, 1]]), times(3, LEAST_EXPECTED));
+});
+
+for (const size of [20_000, 200_000]) {
+  Deno.test(`pending reads of ${size} bytes stay within a quota, beyond it connections wait with a small one [M4]`, () => {
+    for (let round = 0; round < 2; round++) {
+      const all = Array.from({ length: 2000 }, () => new ReadSizePredictor());
+      for (const predictor of all) after([[size, 1 << 20], ...times(7, [1, 1 << 20] as const)], predictor);
+      const issued = all.map((predictor) => predictor.issue());
+      const large = issued.filter((n) => n > SMALL_READ);
+      const total = large.reduce((sum, n) => sum + n, 0);
+      assert(total > QUOTA / 2 && total <= QUOTA, `${large.length} connections wait with ${total} bytes`);
+      assertEquals(issued.at(-1), SMALL_READ);
+      // Each settles once, and a second time changes nothing.
+      for (const predictor of all) predictor.settle();
+      for (const predictor of all) predictor.settle();
+    }
+  });
+}
+
+Deno.test("a connection whose last read was filled does not have to wait, and is not held to the quota", () => {
+  const all = Array.from({ length: 200 }, () => new ReadSizePredictor());
+  for (const predictor of all) after([[200_000, 1 << 20], ...times(7, [1, 1 << 20] as const)], predictor);
+  for (const predictor of all) predictor.issue();
+  const another = new ReadSizePredictor();
+  after([[200_000, 200_000]], another);
+  assertEquals(another.issue(), MOST_EXPECTED);
+  another.settle();
+  after([[100, 200_000]], another);
+  assertEquals(another.issue(), SMALL_READ);
+  for (const predictor of [...all, another]) predictor.settle();
+});
+
+Deno.test("a read of no more than 16 KiB does not count against the quota", () => {
+  const small = Array.from({ length: 5000 }, () => new ReadSizePredictor());
+  for (const predictor of small) after([[10_000, 16384], ...times(7, [1, 16384] as const)], predictor);
+  assertEquals(new Set(small.map((predictor) => predictor.issue())), new Set([10_000]));
+  const large = new ReadSizePredictor();
+  after([[100_000, 1 << 20], ...times(7, [1, 1 << 20] as const)], large);
+  assertEquals(large.issue(), 100_000);
+  for (const predictor of [...small, large]) predictor.settle();
 });

@@ -141,6 +141,17 @@ const mistakes: [string, string, Parameters<typeof broken>[0]][] = [
       dataReceived.call(protocol, data);
     };
   }],
+  ["hands out memory that it uses again", "hands out memory that is not shared", (_, protocol) => {
+    const slab = new Uint8Array(65536);
+    let used = 0;
+    const { dataReceived } = protocol;
+    protocol.dataReceived = (data) => {
+      if (used + data.length > slab.length) used = 0;
+      const view = slab.subarray(used, used += data.length);
+      view.set(data);
+      dataReceived.call(protocol, view);
+    };
+  }],
   ["resolves sendall too early", "uses the memory given to sendall() until", (transport) => {
     const { sendall } = transport;
     transport.sendall = (data) => {
@@ -195,12 +206,14 @@ Deno.test("transportCases() fails when errors are reported that no case expects"
   await assertRejects(() => first!.fn(), Error, "noise");
 });
 
-Deno.test("transportCases() names each case differently, and covers the rules C1, C3 to C9, W1 to W9, M1 and M3", () => {
+Deno.test("transportCases() names each case differently, and covers the rules C1, C3 to C9, W1 to W9, M1, M3 and M5", () => {
   const cases = transportCases(broken(() => {}));
   assertEquals(new Set(cases.map(({ name }) => name)).size, cases.length);
   const wanted = ["C1", ..."3456789"].map((n) => n.padStart(2, "C"));
   const rules = new Set(cases.map(({ rule }) => rule));
-  for (const rule of [...wanted, ...[..."123456789"].map((n) => `W${n}`), "M1", "M3"]) assert(rules.has(rule), rule);
+  for (const rule of [...wanted, ...[..."123456789"].map((n) => `W${n}`), "M1", "M3", "M5"]) {
+    assert(rules.has(rule), rule);
+  }
 });
 
 Deno.test("checkTransport() has a case of its own for kinds without half-close", async () => {

@@ -5,7 +5,6 @@
  */
 import process from "node:process";
 import { setExceptionHandler, startServer, startUnixServer } from "../../mod.ts";
-import { freshMemory } from "../../src/memory/pool.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
 
 /** The resources this process uses. */
@@ -38,8 +37,6 @@ type Handler = Parameters<typeof startServer>[0];
 /** Serves until stdin ends. */
 async function main(): Promise<void> {
   setExceptionHandler(() => {});
-  // Ballast is what a process costs, not what a connection does: so it is there before.
-  for (let i = 0; i < 32; i++) freshMemory(1 << 20);
   const { cert, key, caCert } = await selfSignedCertificate();
   const forever = new Promise<void>(() => {});
   const here = { hostname: "127.0.0.1", port: 0, onError: () => {} };

@@ -14,6 +14,7 @@ import {
   settingsOf,
 } from "./conformance.ts";
 import { callbackCases } from "./transport_callback_cases.ts";
+import { memoryCases } from "./transport_memory_cases.ts";
 import { type MakeTransportPair, Scene, type TransportCapabilities } from "./transport_scene.ts";
 import { writingCases } from "./transport_writing_cases.ts";
 
@@ -22,7 +23,7 @@ export interface TransportCasesOptions extends ConformanceOptions, TransportCapa
 
 /**
  * Makes the conformance cases for a kind of transport, to be registered with any test runner. They check the rules C1 and
- * C3 to C9 of callbacks, W1 to W9 of writing, and M1 to M3 of memory.
+ * C3 to C9 of callbacks, W1 to W9 of writing, and M1 to M3 and M5 of memory.
  *
  * Each case makes one pair and checks `a`; swap the two to check the other end. While a case runs it replaces the exception
  * handler, and afterwards sets the default one. So cases must run one at a time, and servers in the pair must have no
@@ -52,7 +53,7 @@ export interface TransportCasesOptions extends ConformanceOptions, TransportCapa
 export function transportCases(makePair: MakeTransportPair, options: TransportCasesOptions = {}): ConformanceCase[] {
   const { halfClose = true, survivesUnread = true, noticesAbort = true } = options;
   const settings = { ...settingsOf(options), halfClose, survivesUnread, noticesAbort };
-  return [...callbackCases, ...writingCases].map(({ what, rule, needs, lacks, run }) =>
+  return [...callbackCases, ...writingCases, ...memoryCases].map(({ what, rule, needs, lacks, run }) =>
     makeCase({
       what,
       rule,

@@ -171,11 +171,10 @@ export function toNetError(thrown: unknown, doing: string): Error {
     });
   }
   if (!isDenoError(thrown) && unknownHost.test(thrown.message)) {
-    return new Deno.errors.NotFound(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
+    return causedBy(thrown, Deno.errors.NotFound, `Cannot ${doing}: ${thrown.message}`);
   }
-  const code = (thrown as { code?: unknown }).code;
-  const make = typeof code === "string" && !isDenoError(thrown) ? byCode[code] : undefined;
-  return make === undefined ? thrown : make(`Cannot ${doing}: ${thrown.message}`, { cause: thrown });
+  const Class = isDenoError(thrown) ? undefined : byCode.get(codeOf(thrown) ?? "");
+  return Class === undefined ? thrown : causedBy(thrown, Class, `Cannot ${doing}: ${thrown.message}`);
 }
 
 /**
@@ -226,30 +225,44 @@ export function explained(thrown: unknown, doing: string): Error {
   const error = toNetError(thrown, doing);
   if (error.message.startsWith(`Cannot ${doing}: `)) return error;
   const Class = classes.find((one) => error.constructor === one) ?? Error;
-  return new Class(`Cannot ${doing}: ${error.message}`, { cause: error });
+  return causedBy(error, Class, `Cannot ${doing}: ${error.message}`);
 }
 
-type MakeError = (message: string, options: ErrorOptions) => Error;
+type ErrorClass = new (message: string, options: ErrorOptions) => Error;
+
+/** Makes an error of another one, with the code of the system ("ECONNREFUSED") that the platform gave to that. */
+function causedBy(cause: Error, Class: ErrorClass, message: string): Error {
+  const error = new Class(message, { cause });
+  const code = codeOf(cause);
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+function codeOf(error: Error): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
 
 // What node:net, node:tls and node:dgram throw carries the system's code, not a class.
-const byCode: Record<string, MakeError> = {
-  EACCES: (m, o) => new Deno.errors.PermissionDenied(m, o),
-  EADDRINUSE: (m, o) => new Deno.errors.AddrInUse(m, o),
-  EADDRNOTAVAIL: (m, o) => new Deno.errors.AddrNotAvailable(m, o),
-  EBADF: (m, o) => new Deno.errors.ConnectionAborted(m, o),
-  ECANCELED: (m, o) => new Deno.errors.ConnectionAborted(m, o),
-  ECONNABORTED: (m, o) => new Deno.errors.ConnectionAborted(m, o),
-  ECONNREFUSED: (m, o) => new Deno.errors.ConnectionRefused(m, o),
-  ECONNRESET: (m, o) => new Deno.errors.ConnectionReset(m, o),
-  EHOSTUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
-  ENETUNREACH: (m, o) => new Deno.errors.NetworkUnreachable(m, o),
-  ENOENT: (m, o) => new Deno.errors.NotFound(m, o),
-  ENOTFOUND: (m, o) => new Deno.errors.NotFound(m, o),
-  ENOTCONN: (m, o) => new Deno.errors.NotConnected(m, o),
-  EPERM: (m, o) => new Deno.errors.PermissionDenied(m, o),
-  EPIPE: (m, o) => new Deno.errors.BrokenPipe(m, o),
-  ETIMEDOUT: (m, o) => new Deno.errors.TimedOut(m, o),
-};
+const byCode: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
+  ["EACCES", Deno.errors.PermissionDenied],
+  ["EADDRINUSE", Deno.errors.AddrInUse],
+  ["EADDRNOTAVAIL", Deno.errors.AddrNotAvailable],
+  ["EBADF", Deno.errors.ConnectionAborted],
+  ["ECANCELED", Deno.errors.ConnectionAborted],
+  ["ECONNABORTED", Deno.errors.ConnectionAborted],
+  ["ECONNREFUSED", Deno.errors.ConnectionRefused],
+  ["ECONNRESET", Deno.errors.ConnectionReset],
+  ["EHOSTUNREACH", Deno.errors.NetworkUnreachable],
+  ["ENETUNREACH", Deno.errors.NetworkUnreachable],
+  ["ENOENT", Deno.errors.NotFound],
+  ["ENOTFOUND", Deno.errors.NotFound],
+  ["ENOTCONN", Deno.errors.NotConnected],
+  ["EPERM", Deno.errors.PermissionDenied],
+  ["EPIPE", Deno.errors.BrokenPipe],
+  ["ETIMEDOUT", Deno.errors.TimedOut],
+  // The memory to read into was detached meanwhile, or shrunk.
+  ["EFAULT", TypeError],
+]);
 
 // Of hosts that it does not find, or that are none, Deno tells by an Error without class and code.
 const unknownHost = /^(failed to lookup address information|invalid host )/;

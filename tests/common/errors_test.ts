@@ -1,5 +1,6 @@
 /** The error classes, and how values that are no errors become errors. */
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
+import { openConnection, openUnixConnection } from "../../mod.ts";
 import { asError, ClosedError, comesOf, explained, toNetError } from "../../src/common/errors.ts";
 import { hostileValues } from "../support/hostile_values.ts";
 
@@ -58,4 +59,34 @@ Deno.test("comesOf() finds an error by identity, as a cause and among several, a
   ) {
     assert(!comesOf(error, loss));
   }
+});
+
+Deno.test("toNetError() and explained() keep the code of the system", async () => {
+  const refused = await assertRejects(() => Deno.connect({ port: 1 }), Deno.errors.ConnectionRefused);
+  const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  for (
+    const [error, Class, code] of [
+      [explained(refused, "connect"), Deno.errors.ConnectionRefused, "ECONNREFUSED"],
+      [toNetError(refused, "connect"), Deno.errors.ConnectionRefused, "ECONNREFUSED"],
+      [explained(reset, "connect"), Deno.errors.ConnectionReset, "ECONNRESET"],
+      [toNetError(reset, "read"), Deno.errors.ConnectionReset, "ECONNRESET"],
+    ] as const
+  ) {
+    assertInstanceOf(error, Class);
+    assertEquals((error as { code?: unknown }).code, code);
+  }
+  assertEquals("code" in explained(new Error("x"), "connect"), false);
+  // A code that tells of this side's own close is not kept.
+  const closed = Object.assign(new Deno.errors.BadResource("x"), { code: "EBADF" });
+  assertEquals("code" in toNetError(closed, "read"), false);
+});
+
+Deno.test("a connect that fails keeps the code of the system", async () => {
+  for (const options of [{ port: 1 }, { port: 1, hostname: "localhost" }]) {
+    const error = await assertRejects(() => openConnection(options));
+    const errors = error instanceof AggregateError ? error.errors : [error];
+    for (const one of errors) assertEquals(one.code, "ECONNREFUSED");
+  }
+  const error = await assertRejects(() => openUnixConnection({ path: "/no/such/socket" }), Deno.errors.NotFound);
+  assertEquals((error as { code?: unknown }).code, "ENOENT");
 });

@@ -87,7 +87,7 @@ const connKinds: ConnKind[] = [
       const [server, client] = await Promise.all([ends.accept(tls), tlsConnectConn(ends.client, trusting)]);
       return [client.conn, server.conn];
     },
-    // Closing a TLS conn without `closeWrite()` looks like somebody else's cut; a transport does not do so.
+    // Closing a TLS conn without `closeWrite()` looks like an attacker's cut. A transport does not do so.
     conn: { cleanClose: false, refusesOverlap: !way.includes("native") },
     transport: null,
   })),
@@ -284,7 +284,7 @@ function pipes(): { a: ConnLike; b: ConnLike; close: () => Promise<void> } {
         try {
           process.kill("SIGKILL");
         } catch {
-          // It has ended by itself.
+          // It has ended already.
         }
         await process.status;
       }

@@ -6,7 +6,7 @@ import { Ledger } from "../tools/soak/ledger.ts";
 import { growthOf, openDescriptors } from "../tools/soak/resources.ts";
 import { roundTrip } from "../tools/soak/transfer.ts";
 
-Deno.test("Ledger.error() takes errors that have a class, and finds those that have none", () => {
+Deno.test("Ledger.error() counts errors with a class, and reports others as faults", () => {
   const ledger = new Ledger();
   for (const error of [new Deno.errors.ConnectionReset("x"), new DOMException("x"), new AggregateError([])]) {
     ledger.error("here", error);

@@ -1,11 +1,11 @@
-// The chat with members that are plain conns: lines reach all others, and one who never reads harms nobody.
+// The chat with members that are plain conns: lines reach all others, and a member who never reads disturbs no other.
 import { assertEquals, assertMatch } from "@std/assert";
 import { Example } from "./kit.ts";
 import { skip } from "../support/machine.ts";
 
 const MIB = 1024 * 1024;
 
-/** A member who reads line by line. */
+/** A member that reads line by line. */
 class Member implements Disposable {
   readonly conn: Deno.Conn;
   readonly #decoder = new TextDecoder();
@@ -73,7 +73,7 @@ Deno.test("chat_server.ts tells the others who comes, what is said, and who leav
   assertEquals(await ann.line(), "* Bob has left");
 });
 
-Deno.test("chat_server.ts disconnects who sends a line that is too long, and says so", async () => {
+Deno.test("chat_server.ts disconnects a member that sends too long a line, and prints why", async () => {
   await using server = await Example.start("chat_server.ts", ["0"]);
   const port = await server.port();
   using ann = await Member.join(port, "Ann");

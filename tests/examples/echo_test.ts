@@ -26,7 +26,7 @@ for (const server of servers) {
 }
 
 for (const client of clients) {
-  Deno.test(`${client} fails when nobody listens`, async () => {
+  Deno.test(`${client} fails when the port is closed`, async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
     listener.close();

@@ -1,4 +1,4 @@
-// The line protocol through pipes: all at once, one line at a time, and with an end amid a line.
+// The line protocol through pipes: all at once, one line at a time, and with EOF inside a line.
 import { assertEquals } from "@std/assert";
 import { Example, runWell } from "./kit.ts";
 

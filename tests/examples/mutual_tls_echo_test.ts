@@ -1,4 +1,4 @@
-// TLS with certificates on both sides: who has one is served, who has none or a stranger's is not.
+// TLS with certificates on both sides: a client is served only with a certificate of the right authority.
 import { assertEquals, assertMatch } from "@std/assert";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
 import { Example, run, runWell } from "./kit.ts";

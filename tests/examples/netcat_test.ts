@@ -53,7 +53,7 @@ async function start({ listen, connect }: Kind): Promise<{ near: Example; far: E
   return { far, near: await Example.start(NAME, connect(where!)) };
 }
 
-testEach("sends stdin each way at once, whole, and ends by itself", async (kind) => {
+testEach("sends stdin in both directions at once, whole, and ends", async (kind) => {
   const { near, far } = await start(kind);
   await using _near = near;
   await using _far = far;
@@ -119,7 +119,7 @@ Deno.test({
   },
 });
 
-Deno.test(`${NAME} fails when nobody listens, and when it is not told where`, async () => {
+Deno.test(`${NAME} fails when the port is closed, and without a port`, async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();

@@ -38,7 +38,7 @@ class Setup implements AsyncDisposable {
   }
 }
 
-/** A client that says what it is told, line ends and all. */
+/** A client that sends the given bytes, line ends included. */
 class Client implements AsyncDisposable {
   readonly #lines: AsyncIterableIterator<string>;
 

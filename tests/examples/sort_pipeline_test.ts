@@ -17,7 +17,7 @@ async function countWords(content: string): Promise<string> {
 }
 
 Deno.test({
-  name: `${NAME} counts the words of its own text by itself`,
+  name: `${NAME} counts the words of its built-in text`,
   ignore,
   async fn() {
     const counts = "the: 4\nyou: 3\nsooner: 2\nare: 1\ndone: 1\nlater: 1\nlonger: 1\nstart: 1\nwait: 1\n";

@@ -145,7 +145,7 @@ Deno.test("tcp_proxy.ts holds back the sender when the receiver does not read", 
   await sending;
 });
 
-Deno.test("tcp_proxy.ts closes a client whose target cannot be reached, says so, and goes on", async () => {
+Deno.test("tcp_proxy.ts closes a client whose target cannot be reached, prints why, and goes on", async () => {
   await using setup = await Setup.make();
   setup.listener.close();
   for (let i = 0; i < 2; i++) {

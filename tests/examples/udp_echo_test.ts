@@ -32,7 +32,7 @@ for data in b"one", b"", bytes(range(256)) * 100:
   },
 });
 
-Deno.test(`${NAME} fails when nobody listens, if Deno may ask the system [D1]`, {
+Deno.test(`${NAME} fails when the port is closed, if Deno may ask the system [D1]`, {
   ignore: Deno.build.os !== "linux",
 }, async () => {
   // A port that was free just now.

@@ -168,7 +168,7 @@ for (const [name, listen] of Object.entries(sockets)) {
       const accepting = sockAccept(listener);
       const result = await outcome(connectTo(listener, signal));
       result?.value.close();
-      // Connected or not: the next one is, and the listener has it behind those that came to nothing.
+      // Connected or not: the next one is, behind the aborted ones in the backlog.
       const client = await connectTo(listener);
       await client.write(new Uint8Array([1]));
       let server = await accepting;

@@ -48,7 +48,7 @@ const informative: Callback[] = ["pauseWriting", "resumeWriting", "connectionLos
 const ANSWER = 2_000_000;
 
 /**
- * Answers the first bytes with many, waits for the end, and says goodbye: so every callback is called. In one of them it
+ * Answers the first bytes with many, waits for EOF, and closes, so that every callback is called. In one of them it
  * does the deed as well.
  */
 class Actor {

@@ -1,4 +1,4 @@
-/** A process that runs out of descriptors: the server is told, lives, and serves again [V6]. */
+/** A process that runs out of descriptors: the server reports it, lives, and serves again [V6]. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { openConnection } from "../../mod.ts";
 import { certificate, findProgram, text, until } from "../serving/kit.ts";
@@ -98,7 +98,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "a client out of descriptors is told by each connect, and connects again later [V3]", ignore },
+  { name: "a client out of descriptors: each connect rejects, and later ones work [V3]", ignore },
   async () => {
     const accepted: Deno.Conn[] = [];
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -115,7 +115,7 @@ Deno.test(
     let error;
     while (!error) await openConnection({ port }).then((one) => connections.push(one), (thrown) => error = thrown);
     for (let i = 0; i < 10; i++) await openConnection({ port }).then(() => tell("connected"), () => {});
-    // Those that are open go on.
+    // The open ones go on.
     for (const { writer } of connections) {
       writer.write("x");
       await writer.drain();

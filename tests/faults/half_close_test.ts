@@ -7,7 +7,7 @@ import { realKinds } from "./kit.ts";
 type End = Pick<StreamConnection, "reader" | "writer">;
 type Side = "client" | "server";
 
-/** Who half-closes, in order; the one who has not yet then sends. */
+/** The sides that half-close, in order; the side that has not yet then sends. */
 const orders: [name: string, order: Side[]][] = [
   ["the client first", ["client", "server"]],
   ["the server first", ["server", "client"]],

@@ -145,7 +145,7 @@ const passedOn: Record<string, (error: Error) => unknown> = {
 for (const kind of resettableKinds) {
   Deno.test({
     name:
-      `${kind.name}: a handler that fails by the loss of its connection is told to onError alone, and never printed [S4]`,
+      `${kind.name}: a handler that fails by the loss of its connection is reported to onError only, and never printed [S4]`,
     ignore,
   }, async () => {
     for (const [how, passOn] of Object.entries(passedOn)) {
@@ -187,7 +187,7 @@ for (const kind of resettableKinds) {
   });
 }
 
-Deno.test("TCP: of a handler that fails by itself one report is printed, which names the peer [S4]", async () => {
+Deno.test("TCP: a handler that fails for another reason prints one report, which names the peer [S4]", async () => {
   for (const handler of [() => Promise.reject(oops), fail, async () => await Promise.reject(oops)]) {
     let peer = "";
     const printed = await printedBy(async () => {

@@ -84,7 +84,7 @@ export class Peer implements AsyncDisposable {
     await this.#input.write(new TextEncoder().encode(JSON.stringify([name, ...args]) + "\n"));
   }
 
-  /** Kills it with SIGKILL, amid whatever it does. */
+  /** Kills the process with SIGKILL. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.status;

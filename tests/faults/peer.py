@@ -54,7 +54,7 @@ def sendhex(data):
 
 
 def recv(size):
-    """Receives so many bytes, or up to the end of the stream; tells how many."""
+    """Receives `size` bytes, or up to EOF; returns how many."""
     received = 0
     while received < size:
         n = len(sock.recv(min(size - received, 65536)))

@@ -58,7 +58,7 @@ for (const kind of realKinds) {
     let received = 0;
     const memory = new MemoryWatch();
     await using server = await kind.startServer(async (reader, writer) => {
-      // Nobody reads: the sender comes to a halt, and nothing of it is buffered here.
+      // No read waits: the sender stops, and nothing is buffered here.
       for (let before = -1; before !== sent;) {
         before = sent;
         await turns(50);

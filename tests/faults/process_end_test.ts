@@ -8,7 +8,7 @@ import { Program } from "./kit.ts";
 
 /** A process that is still there after this, in milliseconds, when it has nothing more to do, will stay. */
 const STAYS = 300;
-/** One that ends by itself has done so by then. */
+/** A process that ends by itself has ended by then. */
 const ENDS = 20_000;
 
 const { cert, key, caCert } = certificate;
@@ -73,7 +73,7 @@ Deno.test("a connection with readAhead keeps the process alive; closed, it does 
   await ends("const { writer } = await silent({ readAhead: true }); await writer.close();");
 });
 
-Deno.test("a connection on demand that nobody reads from does not keep the process alive", () =>
+Deno.test("a connection on demand on which no read waits does not keep the process alive", () =>
   ends("await silent();"));
 
 Deno.test("a read whose signal aborted does not end the process early, nor keep it once the connection is closed", () =>

@@ -61,7 +61,7 @@ async function assertServes(kind: Kind, server: Server): Promise<void> {
 
 for (const kind of resettableKinds) {
   Deno.test(
-    { name: `${kind.name}: reset before it is accepted: nobody is told, the next is served [V6]`, ignore },
+    { name: `${kind.name}: reset before it is accepted: nothing is reported, the next client is served [V6]`, ignore },
     async () => {
       const errors: Error[] = [];
       await using server = await kind.createServer(() => new EchoProtocol(), {
@@ -123,7 +123,7 @@ for (const kind of resettableKinds) {
   );
 
   Deno.test({
-    name: `${kind.name}: reset while nobody reads: told by the next read; with readAhead by itself [R10]`,
+    name: `${kind.name}: reset while no read waits: the next read throws; with readAhead it is noticed at once [R10]`,
     ignore,
   }, async () => {
     await using scene = await accepted(kind);
@@ -140,7 +140,7 @@ for (const kind of resettableKinds) {
   });
 
   Deno.test(
-    { name: `${kind.name}: reset amid a write: drain(), sendall() and waitClosed() throw [S2]`, ignore },
+    { name: `${kind.name}: reset during a write: drain(), sendall() and waitClosed() throw [S2]`, ignore },
     async () => {
       await using scene = await accepted(kind);
       const { reader, writer, peer } = scene;
@@ -158,7 +158,7 @@ for (const kind of resettableKinds) {
   );
 
   Deno.test(
-    { name: `${kind.name}: reset during close(): what was not sent is told as lost [W7, S3]`, ignore },
+    { name: `${kind.name}: reset during close(): close() rejects [W7, S3]`, ignore },
     async () => {
       await using scene = await accepted(kind);
       const { writer, peer } = scene;
@@ -186,7 +186,7 @@ const HELLO_BEGUN = "1603010200010001fc0303";
 
 for (const kind of tlsKinds) {
   Deno.test(
-    { name: `${kind.name}: reset during the handshake: onError is told, no protocol is made [T2]`, ignore },
+    { name: `${kind.name}: reset during the handshake: onError gets the error, no protocol is made [T2]`, ignore },
     async () => {
       const reports: ErrorContext[] = [];
       let made = 0;

@@ -38,7 +38,7 @@ async function assertServesLines(server: Server, tls?: { caCerts: string[] }): P
   assertLess(performance.now() - begun, PROMPT);
 }
 
-Deno.test(`${SLOW} clients that send a byte a turn, or none, delay nobody and cost little [M4]`, async () => {
+Deno.test(`${SLOW} clients that send one byte per turn, or none, delay no other and cost little [M4]`, async () => {
   await using server = await startServer(async (reader, writer) => {
     for await (const line of reader) writer.write(line);
   }, { hostname: "127.0.0.1", port: 0 });
@@ -51,7 +51,7 @@ Deno.test(`${SLOW} clients that send a byte a turn, or none, delay nobody and co
   const byte = encoder.encode("a");
   let slowest = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    // Every other one sends; none of them ever ends its line.
+    // Every second one sends; none ever ends its line.
     const writes = slow.filter((_, i) => i % 2 === 0).map((conn) => conn.write(byte));
     const begun = performance.now();
     good.writer.write(`${round}\n`);
@@ -132,7 +132,7 @@ const { cert, key, caCert } = certificate;
 const ways = { "TLS": {}, "TLS by node": { noDelay: true } };
 
 for (const [name, socket] of Object.entries(ways)) {
-  Deno.test(`${name}: ${STALLED} handshakes that stall delay nobody; handshakeTimeout frees them [T1, T2]`, async () => {
+  Deno.test(`${name}: ${STALLED} handshakes that stall delay no other client; handshakeTimeout ends them [T1, T2]`, async () => {
     const errors: Error[] = [];
     let made = 0;
     await using server = await startServer(async (reader, writer) => {
@@ -150,7 +150,7 @@ for (const [name, socket] of Object.entries(ways)) {
     await until(() => server.connections === 0);
     const before = openDescriptors();
     const stalled = await connectMany(server, STALLED);
-    // Half of them are silent, half stop amid their hello.
+    // Half of them are silent, half stop inside their hello.
     for (let i = 0; i < STALLED; i += 2) await stalled[i]!.write(HELLO_BEGUN);
     // Clients are accepted in turn: all of them are, when one behind them is served.
     await assertServesLines(server, trusting);

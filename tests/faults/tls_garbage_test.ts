@@ -20,7 +20,7 @@ const garbage: Record<string, Uint8Array<ArrayBuffer>> = {
 };
 
 for (const kind of tlsKinds) {
-  Deno.test(`${kind.name}: garbage instead of a handshake: onError is told once each, the server lives [T2]`, async () => {
+  Deno.test(`${kind.name}: garbage instead of a handshake: onError gets one error each, the server lives [T2]`, async () => {
     const reports: ErrorContext[] = [];
     let made = 0;
     await using server = await kind.createServer(() => {

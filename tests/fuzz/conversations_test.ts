@@ -168,7 +168,7 @@ class OurEnd implements End {
   }
 }
 
-/** CPython, which has as many ends as it is told to open. */
+/** CPython, in which any number of ends can be opened. */
 class Python implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;

@@ -1,11 +1,11 @@
-// Endpoints that send and get datagrams of any size from anybody, to any address: what comes is what was sent, whole and in
-// order, from nobody but the peer if there is one; what cannot be sent reaches errorReceived, and the endpoint lives.
+// Endpoints that send and receive datagrams of any size, from and to any address: they arrive whole and in order, and only
+// from the peer if there is one; a send error reaches errorReceived, and the endpoint lives.
 import { assert, assertEquals } from "@std/assert";
 import { createDatagramEndpoint, DatagramProtocol, type DatagramTransport } from "../../mod.ts";
 import { openDescriptors, until } from "../serving/kit.ts";
 import { cases, isTyped, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";
 
-/** Keeps all that it is told. */
+/** Records all callbacks. */
 class Collector extends DatagramProtocol {
   readonly received: [Uint8Array, number][] = [];
   readonly errors: Error[] = [];
@@ -74,7 +74,7 @@ Deno.test("datagrams of all sizes come whole and in order, and strangers' none a
   await until(() => openDescriptors() <= before);
 });
 
-Deno.test("an endpoint that sends what cannot be sent is told why, and lives [D1, D2]", async () => {
+Deno.test("an endpoint gets the error of a datagram that cannot be sent, and lives [D1, D2]", async () => {
   using _watch = watchErrors();
   const sender = await open();
   const receiver = await open();

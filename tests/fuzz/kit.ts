@@ -106,7 +106,7 @@ export function isTyped(error: unknown): boolean {
   return classes.some((one) => error instanceof one);
 }
 
-/** Takes what nobody waits for, until it is disposed of: then nothing untyped may have come. */
+/** Collects reported errors until it is disposed of; then all of them must have a class. */
 export function watchErrors(): Disposable & { readonly errors: Error[]; onError: (error: Error) => void } {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);

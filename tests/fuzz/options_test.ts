@@ -82,7 +82,7 @@ const garbage: unknown[] = [
   { serverName: "x", cert: "x" },
 ];
 
-// What nobody could open here is not for this test: a real connect that waits, a process that starts.
+// Not tested here is what really opens something: a connect that waits, a process that starts.
 const connectNames = [
   "family",
   "localAddr",
@@ -110,7 +110,7 @@ const local = { hostname: "127.0.0.1" };
 
 const protocol = () => new net.Protocol();
 
-/** Closes at once, so that nobody waits for its handshake. */
+/** Closes at once, so that no handshake is waited for. */
 class Closing extends net.Protocol {
   override connectionMade(transport: net.Transport): void {
     transport.close();

@@ -1,5 +1,5 @@
-// STARTTLS with plain text injected by somebody in between, on either side, at any moment, in any pieces (CVE-2011-0411):
-// whoever goes over to TLS never takes a byte of it for an encrypted one, and sends nothing in plain text from then on.
+// STARTTLS with plain text injected by an attacker, on either side, at any moment, in any pieces (CVE-2011-0411): a side
+// that upgrades never takes a byte of it for an encrypted one, and sends nothing in plain text afterwards.
 import { assert, assertEquals } from "@std/assert";
 import { type ConnLike, connPair, openConnection, type StreamConnection } from "../../mod.ts";
 import { certificate, openDescriptors, until } from "../serving/kit.ts";
@@ -34,7 +34,7 @@ function injectionOf(random: SeededRandom): Injection {
   return { bytes, turns: random.integer(-1, 4) };
 }
 
-/** Puts bytes behind those of the first write, as somebody on the way does. */
+/** Appends bytes to the first write, as an attacker does. */
 function injecting(conn: ConnLike, { bytes, turns }: Injection): ConnLike {
   let isFirst = true;
   let injected = Promise.resolve();
@@ -109,7 +109,7 @@ async function ask({ reader, writer }: StreamConnection): Promise<Outcome> {
 }
 
 for (const [where, makePair] of Object.entries({ memory: () => Promise.resolve(connPair()), TCP: tcpPair })) {
-  Deno.test(`startTls() over ${where}: whatever is injected into the plain text, none of it is taken for encrypted [S5]`, async () => {
+  Deno.test(`startTls() over ${where}: nothing that is injected into the plain text is taken for encrypted [S5]`, async () => {
     using _watch = watchErrors();
     const before = openDescriptors();
     for (const { name, random } of cases(where === "TCP" ? 80 : 160)) {

@@ -1,5 +1,5 @@
-// Somebody sits between two peers that speak TLS, and changes what passes: at no time, from the first byte of the handshake
-// to the last of the goodbye, does either of them read anything but what the other one sent, or take a cut for an end.
+// An attacker between two peers that speak TLS changes bytes, from the first of the handshake to the last of close_notify:
+// neither peer ever reads bytes that the other did not send, or takes a cut for EOF.
 import { assert, assertEquals } from "@std/assert";
 import { type ConnLike, openConnection, type StreamReader } from "../../mod.ts";
 import { certificate, type Kind, openDescriptors, pattern, portOf, tlsKinds, until } from "../serving/kit.ts";
@@ -16,7 +16,7 @@ interface Tampering {
   how: "flip" | "drop" | "repeat" | "insert" | "end" | "cut";
 }
 
-/** What somebody read: how much of it was right, and how it ended. */
+/** What a side read: the number of right bytes, and how reading ended. */
 interface Reading {
   length: number;
   error: unknown;
@@ -24,7 +24,7 @@ interface Reading {
 
 for (const kind of tlsKinds) {
   for (const byNode of [false, true]) {
-    Deno.test(`${kind.name}, ${byNode ? "a client by node:tls" : "a client by Deno"}: who tampers with TLS is found out [T2, W7]`, async () => {
+    Deno.test(`${kind.name}, ${byNode ? "a client by node:tls" : "a client by Deno"}: tampering with TLS is detected [T2, W7]`, async () => {
       using watch = watchErrors();
       const before = openDescriptors();
       for (const { name, random } of cases(30)) {
@@ -55,7 +55,7 @@ for (const kind of tlsKinds) {
           }
           await server.shutdown({ grace: 1000 });
           for (const { error } of [client, reading]) assert(error === null || isTyped(error), `${error}`);
-          // Whose own connection failed has Deno's TLS say close_notify as if all were said.
+          // After an error of its own, Deno's TLS still sends close_notify.
           if (reading.error === null && (byNode || client.error === null)) assertEquals(reading.length, SENT.length);
           if (client.error === null && (isByNode(kind) || reading.error === null)) {
             assertEquals(client.length, reading.length);

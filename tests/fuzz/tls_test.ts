@@ -1,4 +1,4 @@
-// Handshakes spoilt: hellos and answers of other implementations, mutated, cut and broken off. Nobody gets in, every error
+// Spoilt handshakes: hellos and answers of other implementations, mutated, cut and broken off. None succeeds, every error
 // has a class, nothing stays open, and the next honest peer is served.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ConnLike, connPair, openConnection, type Server } from "../../mod.ts";
@@ -33,7 +33,7 @@ async function misbehave(conn: Deno.TcpConn, random: SeededRandom, bytes: Uint8A
     const manner = pick(random, ["leave", "end", "listen"] as const);
     if (manner === "end") await conn.closeWrite();
     if (manner === "listen") {
-      // Not for long: who was sent half a record waits for the other half.
+      // Short, because a side that got half a record waits for the other half.
       const timer = setTimeout(() => conn.close(), 20);
       await conn.read(new Uint8Array(10)).finally(() => clearTimeout(timer));
     }
@@ -44,7 +44,7 @@ async function misbehave(conn: Deno.TcpConn, random: SeededRandom, bytes: Uint8A
 }
 
 for (const kind of tlsKinds) {
-  Deno.test(`${kind.name}: a server lets in nobody with a spoilt hello, and goes on serving [T2]`, async () => {
+  Deno.test(`${kind.name}: a server refuses every spoilt hello, and goes on serving [T2]`, async () => {
     using watch = watchErrors();
     const { onError } = watch;
     let made = 0;

@@ -1,4 +1,4 @@
-/** Values that users' code may throw, return or pass, and that break whoever looks at them without care. */
+/** Values that users' code may throw, return or pass, and that break code that inspects them carelessly. */
 
 /** A value, with a name for the message of a test. */
 export type HostileValue = readonly [name: string, value: unknown];

@@ -57,7 +57,7 @@ for (const [kind, makePair] of kinds) {
     far.close();
   });
 
-  Deno.test(`faultyConn() over ${kind} ends reading after so many bytes, again and again`, async () => {
+  Deno.test(`faultyConn() over ${kind} returns EOF after a number of bytes, every time`, async () => {
     const [near, far] = await makePair();
     const conn = faultyConn(near, { eofAfter: 7 });
     await far.write(new Uint8Array(10));

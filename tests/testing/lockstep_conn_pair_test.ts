@@ -25,7 +25,7 @@ Deno.test("lockstepConnPair() serves a read that waits", async () => {
   b.close();
 });
 
-Deno.test("lockstepConnPair() fails a write that nobody will read", async () => {
+Deno.test("lockstepConnPair() fails a write whose peer closes", async () => {
   const [a, b] = lockstepConnPair();
   const writing = assertRejects(() => a.write(new Uint8Array(3)), Deno.errors.BrokenPipe);
   assertEquals(await b.read(new Uint8Array(2)), 2);

@@ -95,7 +95,7 @@ Deno.test("selfSignedCertificate() makes what OpenSSL calls valid, strictly", as
   }
 });
 
-Deno.test("selfSignedCertificate() refuses to certify nobody, and no time", async () => {
+Deno.test("selfSignedCertificate() refuses an empty list of names, and an empty validity", async () => {
   await assertRejects(() => selfSignedCertificate({ hostnames: [] }), TypeError, "there is no host name");
   const [notBefore, notAfter] = [new Date("2030-01-02"), new Date("2030-01-01")];
   await assertRejects(() => selfSignedCertificate({ notBefore, notAfter }), RangeError, "2030-01-01T00:00:00.000Z");

@@ -5,7 +5,7 @@ import { checkTransport, type MakeTransportPair, transportCases } from "../../sr
 
 const QUICK = { transferSize: 100_000, quiet: 10, timeout: 400 };
 
-/** A pair of which one end is broken in some way, from before its protocol is told of it. */
+/** A pair of which one end is broken, before its protocol gets it. */
 function broken(breakIt: (transport: Transport, protocol: ProtocolLike) => void): MakeTransportPair {
   return async (factoryA, factoryB) => {
     const [connA, connB] = connPair();

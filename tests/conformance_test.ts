@@ -38,8 +38,7 @@ type MakeConns = () => Promise<[ConnLike, ConnLike]>;
 
 const { cert, key, caCert } = await selfSignedCertificate();
 const tls = { cert, key };
-// Asking for the client's certificate is what Deno's own TLS cannot do.
-const nodeTls: TlsServerOptions = { ...tls, clientAuth: "request", caCerts: [caCert] };
+const denoTls: TlsServerOptions = { ...tls, engine: "deno" };
 const trusting = { serverName: "localhost", caCerts: [caCert] };
 const ADDRESS = { hostname: "127.0.0.1", port: 0 };
 
@@ -218,8 +217,8 @@ const transportKinds: { name: string; make: MakeTransportPair; lacks?: Transport
   ...Object.entries({
     "TCP": servedTcp(),
     "Unix": servedUnix(),
-    "TLS by Deno": servedTcp({ tls }),
-    "TLS by node:tls": servedTcp({ tls: nodeTls }),
+    "TLS by Deno": servedTcp({ tls: denoTls }),
+    "TLS by node:tls": servedTcp({ tls }),
     "TLS over Unix": servedUnix({ tls }),
     "TLS by startTls(), the client's by Deno": upgraded(servedTcp(), { quiet: true }),
     "TLS by startTls(), the client's by node:tls": upgraded(servedTcp(), { quiet: false }),

@@ -133,7 +133,7 @@ export async function createUnixServer(
   checkFactory("serve", protocolFactory);
   checkOptions("serve", options, { ...serveChecks, path: aUnixPath });
   if (options.path === undefined) throw new TypeError("Cannot serve: there is no path");
-  if (options.tls !== undefined) checkTlsServerOptions(options.tls);
+  if (options.tls !== undefined) checkTlsServerOptions(options.tls, "a Unix socket");
   throwIfAborted(options.signal);
   return await serve(protocolFactory, given(await listenUnix(options.path)), options);
 }
@@ -178,7 +178,7 @@ function checkListenOptions(options: ListenOptions): void {
   } else if (port === undefined && hostname === undefined) {
     throw new TypeError("Cannot serve: there is neither a hostname, nor a port, nor a listener");
   }
-  if (tls !== undefined) checkTlsServerOptions(tls);
+  if (tls !== undefined) checkTlsServerOptions(tls, listener && "a listener that is given");
   // An unstable call ends the process without its flag, so the look comes before the leap.
   if (reusePort && !("listenDatagram" in Deno && typeof Deno.listenDatagram === "function")) {
     throw new Deno.errors.NotSupported('Cannot serve: reusePort "true" needs the flag --unstable-net');

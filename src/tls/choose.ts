@@ -1,13 +1,14 @@
 /**
- * TLS of every kind, over every kind of conn: Deno's own where it can do what was asked for, else `node:tls`.
+ * TLS of every kind, over every kind of conn. This file decides which engine does it; nothing else knows.
  *
- * | | client | server |
+ * | engine | client | server |
  * |---|---|---|
- * | Deno's own, fast | TCP conns | a TCP port that it listens on itself |
- * | `node:tls` | a client certificate; other conns; bytes read ahead | `clientAuth`; `serverNames`; socket options; other conns; conns that are open already |
+ * | Deno's own, `Deno.startTls` and `Deno.listenTls` | TCP conns | TCP ports that it listens on itself, by `engine: "deno"` |
+ * | `node:tls` | a client certificate; other conns; bytes read ahead | the default, over any conn |
  *
  * Both look alike: the same options, the same errors, close_notify sent by `closeWrite()`, the peer's seen as the end, and
- * an end without it as `UnexpectedEof`: it may be someone else's cut (asyncio takes it for an end).
+ * an end without it as `UnexpectedEof`: it may be someone else's cut (asyncio takes it for an end). What each engine cannot
+ * do is in docs/TLS.md.
  *
  * @module
  */
@@ -118,17 +119,17 @@ export function tlsAcceptNative(
  * Decides how a server on a TCP port of its own does TLS: `"native"` by {@linkcode listenTlsNative} and
  * {@linkcode tlsAcceptNative}, `"node"` by plain listening and {@linkcode tlsAcceptConn}.
  *
- * Deno's own TLS conns have no socket options: one that is asked for is honoured by the other way. The default of
- * `noDelay`, though, gives way to speed: it is on as far as the platform can, which there it cannot.
- *
  * @param options The TLS options
  * @param socket The socket options, as the user set them
  * @returns The way
+ * @throws {TypeError} If `engine: "deno"` cannot honour a socket option: its conns have none
  */
 export function serverTlsMode(options: TlsServerOptions, socket: ServerSocketOptions = {}): "native" | "node" {
-  const { clientAuth = "none", serverNames } = options;
-  const isPlain = clientAuth === "none" && serverNames === undefined;
-  return isPlain && !socket.noDelay && !socket.keepAlive ? "native" : "node";
+  if (options.engine !== "deno") return "node";
+  for (const name of ["noDelay", "keepAlive"] as const) {
+    if (socket[name]) throw new TypeError(`Cannot serve: the option "${name}" does not go together with engine "deno"`);
+  }
+  return "native";
 }
 
 function nameToVerify(options: TlsClientOptions & { hostname?: string | undefined }): string | undefined {

@@ -54,7 +54,7 @@ export async function connectNode(
         // Checked below: left out by node:tls when a session is resumed.
         checkServerIdentity: () => undefined,
       });
-      socket.on("error", done);
+      socket.on("error", (error) => done(error));
       socket.once("secureConnect", () => settle(socket, checkName(socket), done));
     }, handshake.prefix));
   return { conn: secure.conn, info: { ...infoOf(secure.socket), serverName: verified } };
@@ -106,7 +106,7 @@ export async function acceptNode(
             callback(null, createSecureContext({ ...client, ...identityFor(name, serverNames) ?? { cert, key } })),
         },
       });
-      server.on("tlsClientError", done);
+      server.on("tlsClientError", (error) => done(error));
       server.on("secureConnection", (socket) => settle(socket, refusal(socket, options, X509Certificate), done));
       server.emit("connection", wire);
     }, handshake.prefix));
@@ -124,6 +124,7 @@ export function isIpAddress(host: string): boolean {
   return host.includes(":") || /^\d+\.\d+\.\d+\.\d+$/.test(host);
 }
 
+type Done = (outcome: Outcome, silent?: boolean) => void;
 type SniCallback = (error: Error | null, context?: ReturnType<typeof import("node:tls").createSecureContext>) => void;
 
 async function secured(
@@ -137,9 +138,10 @@ async function secured(
 }
 
 /** Destroyed at once, so that what would tell the peer of success, or let it resume the session, is never sent. */
-function settle(socket: TLSSocket, refused: Error | undefined, done: (outcome: Outcome) => void): void {
-  done(refused ?? socket);
-  if (refused !== undefined) socket.destroy();
+function settle(socket: TLSSocket, refused: Error | undefined, done: Done): void {
+  if (refused === undefined) return done(socket);
+  done(refused, true);
+  socket.destroy();
 }
 
 /** A certificate that is shown must be good, whether it was required or not. */

@@ -3,23 +3,27 @@
  *
  * ## Theory of operation
  *
- * A socket of `node:tls` is used as an engine, not as a stream: it gets its ciphertext from, and gives it to, a Duplex
- * that exists in memory only, and this class moves the bytes between that and the conn underneath.
+ * The engine gets the peer's ciphertext, and gives its own, through an {@linkcode EngineStream}; this class moves both
+ * between the engine and the conn underneath.
  *
- * - Reading is on demand: only while a `read()` waits, and what was decrypted is used up, one block is read from the conn
- *   and pushed into the engine, which hands out the plaintext before `push()` returns. So at most one block is ever held,
- *   and back pressure reaches the peer. Left to itself, Deno's engine would read without bound when nobody does, and
- *   lose the end of the stream behind the bytes that it holds.
- * - The engine says the same at the peer's close_notify and at an end of the conn without one. The two are told apart
- *   by what came first: the engine's end, or the conn's. The second may be an attacker's cut, and is an error.
- * - A `write()` is done when the ciphertext was taken by the conn. The engine only ever has one write to encrypt.
+ * - Reading is on demand: while a `read()` waits and no plaintext is left, one block is read from the conn and fed into the
+ *   engine. So at most one block is held, and back pressure reaches the peer. Left to itself, Deno's engine reads without
+ *   bound when nobody does, and loses the end of the stream behind the bytes that it holds.
+ * - The end of the conn is the end of the stream only after the peer's close_notify. Without it the connection may have
+ *   been cut by somebody else, which is an error.
+ * - A `write()` is done when the conn has taken its ciphertext. The engine has one write to encrypt at a time; its records
+ *   leave together.
+ *
+ * The writing direction is `open`, then `ended`; both are `closed` at once. The reading direction is what comes after the
+ * plaintext that is held: not known yet, the end, or an error.
  *
  * @module
  */
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { ConnLike } from "../conn/conn.ts";
+import type { Duplex } from "node:stream";
+import { type ConnLike, readFrom, writeTo } from "../conn/conn.ts";
 import { brokenError, busyError, closedError, interruptedError } from "../conn/conn_errors.ts";
+import { type EngineEvents, EngineStream } from "./engine_stream.ts";
 import { closeQuietly } from "./handshake.ts";
 
 /** What a handshake came to. */
@@ -27,45 +31,37 @@ export type Outcome = TLSSocket | Error;
 
 // A block that one read fills makes the next one twice as large: an idle conn holds little, a busy one reads much.
 const MIN_BLOCK = 4096;
-const MAX_BLOCK = 65536;
+const MAX_BLOCK = 131072;
 
-/** The most that one write encrypts. */
-const MAX_WRITE = 65536;
+/** The most that one write encrypts, in bytes. */
+const MAX_WRITE = 131072;
+
+/** How many reads discard what a refused peer has sent, at most. */
+const MOST_DISCARDED = 8;
 
 /** TLS over a conn. Made by {@linkcode NodeTlsConn.make}, usable after {@linkcode NodeTlsConn.handshake}. */
-export class NodeTlsConn implements ConnLike {
+export class NodeTlsConn implements ConnLike, EngineEvents {
   readonly localAddr?: Deno.Addr;
   readonly remoteAddr?: Deno.Addr;
   readonly #conn: ConnLike;
-  readonly #wire: Duplex;
-  readonly #nextTick: NextTick;
-  #socket: TLSSocket | undefined;
+  #engine!: EngineStream;
   #state: "open" | "ended" | "closed" = "open";
 
   #block = new Uint8Array(MIN_BLOCK);
-  #filling = false;
+  #reading = false;
   readonly #plain: Uint8Array[] = [];
   /** What comes after the plaintext: the end, or an error; undefined while that is not known. */
   #afterPlain: null | Error | undefined;
-  #wakeReader: (() => void) | undefined;
 
   #writing = false;
-  #sent: Promise<void> = Promise.resolve();
-  #sendError: Error | undefined;
+  readonly #unsent: Uint8Array[] = [];
+  #sending: Promise<void> | null = null;
+  #sendError: Error | null = null;
 
-  private constructor(conn: ConnLike, duplex: typeof Duplex, nextTick: NextTick) {
+  private constructor(conn: ConnLike) {
     this.#conn = conn;
-    this.#nextTick = nextTick;
     if (conn.localAddr) this.localAddr = conn.localAddr;
     if (conn.remoteAddr) this.remoteAddr = conn.remoteAddr;
-    this.#wire = new duplex({
-      read() {},
-      write: (chunk: Uint8Array, _encoding, callback) => {
-        this.#send(chunk);
-        callback();
-      },
-    });
-    this.#wire.on("error", (error) => this.#finish(error));
   }
 
   /**
@@ -75,45 +71,58 @@ export class NodeTlsConn implements ConnLike {
    * @returns The conn that will speak TLS
    */
   static async make(conn: ConnLike): Promise<NodeTlsConn> {
-    const [{ Duplex }, { nextTick }] = await Promise.all([import("node:stream"), import("node:process")]);
-    return new NodeTlsConn(conn, Duplex, nextTick);
+    const made = new NodeTlsConn(conn);
+    made.#engine = await EngineStream.make(made);
+    return made;
   }
 
   /**
-   * Moves bytes until the engine has done its handshake.
+   * Moves bytes until the engine has done its handshake. If the engine fails, its alert is sent.
    *
-   * @param begin Makes the engine over a stream, and calls `done` at once when its handshake succeeds or fails
+   * @param begin Makes the engine over a stream, and calls `done` at once when its handshake succeeds or fails; with
+   * `silent` nothing is sent any more: a peer that is refused by what its handshake told must not take it for a success
    * @param prefix Bytes that were read from the conn already, if any
    * @returns The engine, to be asked about the peer
    */
   async handshake(
-    begin: (wire: Duplex, done: (outcome: Outcome) => void) => void,
+    begin: (stream: Duplex, done: (outcome: Outcome, silent?: boolean) => void) => void,
     prefix?: Uint8Array,
   ): Promise<TLSSocket> {
-    let outcome: Outcome | undefined;
-    begin(this.#wire, (result) => {
-      outcome ??= result;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    let isDone = false;
+    begin(this.#engine.duplex, (outcome, silent = false) => {
+      if (isDone) return;
+      isDone = true;
+      if (silent) this.#stopSending(outcome as Error);
       // Before the engine goes on, so that nothing it says later is missed.
-      if (outcome === result && !(result instanceof Error)) this.#attach(result);
-      this.#wakeReader?.();
+      if (!(outcome instanceof Error)) this.#engine.attach(outcome);
+      resolve(outcome);
     });
-    if (prefix?.length) this.#wire.push(new Uint8Array(prefix));
-    while (outcome === undefined && this.#afterPlain === undefined) await this.#moreToRead();
-    if (outcome instanceof Error) throw outcome;
-    if (outcome === undefined) throw this.#afterPlain;
-    await this.#sent;
+    if (prefix?.length) this.#engine.feed(prefix);
+    const fed = (async () => {
+      // The engine tells of what it was fed a moment later.
+      for (await nextTurn(); !isDone && this.#afterPlain === undefined; await nextTurn()) await this.#fill();
+      return this.#afterPlain ?? null;
+    })();
+    const outcome = await Promise.race([promise, fed.then((after) => isDone || after === null ? promise : after)]);
+    await this.#sending;
+    if (outcome instanceof Error) {
+      if (!this.#reading && this.#sendError === null && this.#afterPlain === undefined) await this.#discard();
+      throw outcome;
+    }
     if (this.#sendError) throw this.#sendError;
     return outcome;
   }
 
   async read(p: Uint8Array): Promise<number | null> {
-    if (this.#state === "closed") throw closedError("read");
-    if (this.#wakeReader !== undefined) throw busyError("read");
+    if (this.#isClosed()) throw closedError("read");
+    if (this.#reading) throw busyError("read");
     if (p.length === 0) return 0;
     while (this.#plain.length === 0) {
       if (this.#afterPlain === null) return null;
       if (this.#afterPlain !== undefined) throw this.#afterPlain;
-      await this.#moreToRead();
+      await this.#fill();
+      if (this.#isClosed()) throw interruptedError("read");
     }
     return this.#takePlain(p);
   }
@@ -121,19 +130,19 @@ export class NodeTlsConn implements ConnLike {
   async write(p: Uint8Array): Promise<number> {
     this.#mayWrite("write");
     if (p.length === 0) return 0;
-    const piece = p.subarray(0, MAX_WRITE);
+    const piece = p.length <= MAX_WRITE ? p : p.subarray(0, MAX_WRITE);
     this.#writing = true;
     try {
-      // An error here only says that the engine is gone; what ended it is known better.
-      await new Promise<void>((resolve) => this.#socket!.write(piece, () => resolve()));
-      await this.#sent;
+      const encrypting = this.#engine.encrypt(piece);
+      if (encrypting !== null) await encrypting;
+      await this.#sending;
     } finally {
       this.#writing = false;
     }
     if (this.#isClosed()) throw interruptedError("write");
     const error = this.#sendError ?? this.#afterPlain;
     if (error) throw error;
-    if (this.#socket!.destroyed) throw brokenError("the connection was closed");
+    if (this.#engine.destroyed) throw brokenError("the connection was closed");
     return piece.length;
   }
 
@@ -141,101 +150,121 @@ export class NodeTlsConn implements ConnLike {
     if (this.#state === "ended") return;
     this.#mayWrite("end writing");
     this.#state = "ended";
-    // Sends close_notify. Done as well when there is no engine left to send it.
-    await new Promise<void>((resolve) => this.#socket!.end(() => resolve()));
-    await this.#sent;
+    await this.#engine.end();
+    await this.#sending;
     if (this.#isClosed()) throw interruptedError("end writing");
     if (this.#sendError) throw this.#sendError;
     await this.#conn.closeWrite?.();
   }
 
   close(): void {
-    if (this.#state === "closed") throw closedError("close");
+    if (this.#isClosed()) throw closedError("close");
     this.#state = "closed";
-    this.#socket?.destroy();
-    this.#wire.destroy();
+    this.#unsent.length = 0;
+    this.#engine.destroy();
     closeQuietly(this.#conn);
-    this.#wakeReader?.();
   }
 
-  #attach(socket: TLSSocket): void {
-    this.#socket = socket;
-    socket.on("data", (data: Uint8Array) => {
-      this.#plain.push(data);
-      this.#wakeReader?.();
-    });
-    socket.on("end", () => this.#finish(null));
-    socket.on("error", (error) => this.#finish(decryptError(error)));
+  /** Lets it keep the process alive, where the conn underneath can. */
+  ref(): void {
+    (this.#conn as Partial<Deno.Conn>).ref?.();
+  }
+
+  /** Lets the process end meanwhile, where the conn underneath can. */
+  unref(): void {
+    (this.#conn as Partial<Deno.Conn>).unref?.();
+  }
+
+  // What the engine tells.
+
+  plaintext(data: Uint8Array): void {
+    this.#plain.push(data);
+  }
+
+  ciphertext(data: Uint8Array): void {
+    if (this.#isClosed() || this.#sendError !== null) return;
+    if (this.#sending === null) this.#sending = this.#send(data);
+    else this.#unsent.push(data);
+  }
+
+  ended(): void {
+    this.#finish(null);
+  }
+
+  failed(error: Error): void {
+    // What the engine cannot decrypt, and the peer's alerts.
+    this.#finish(new Deno.errors.InvalidData(`Cannot read: ${error.message}`, { cause: error }));
   }
 
   #finish(after: null | Error): void {
     if (this.#afterPlain === undefined) this.#afterPlain = after;
-    this.#wakeReader?.();
   }
 
-  /** Waits until there is plaintext, or an outcome, or just another block was read. */
-  async #moreToRead(): Promise<void> {
-    if (!this.#filling) this.#fill();
-    await new Promise<void>((resolve) => this.#wakeReader = resolve);
-    this.#wakeReader = undefined;
-    if (this.#isClosed()) throw interruptedError("read");
+  /** Reads one block and lets the engine have it. */
+  #fill(): Promise<void> {
+    this.#reading = true;
+    return readFrom(this.#conn, this.#block).then(this.#onRead, this.#onReadError);
   }
 
-  /** Reads one block and lets the engine have it. The engine's end may come first; then the read waits for the close. */
-  async #fill(): Promise<void> {
-    this.#filling = true;
-    try {
-      const n = await this.#conn.read(this.#block);
-      if (n === null) await this.#wireEnded();
-      else this.#feed(n);
-    } catch (error) {
-      this.#finish(error as Error);
-    }
-    this.#filling = false;
-    this.#wakeReader?.();
-  }
+  readonly #onRead = (n: number | null): void => {
+    this.#reading = false;
+    if (this.#isClosed()) return;
+    if (n === null) return this.#finish(cutError());
+    const block = this.#block;
+    this.#engine.feed(n === block.length ? block : block.subarray(0, n));
+    if (n === block.length && n < MAX_BLOCK) this.#block = new Uint8Array(2 * n);
+  };
 
-  #feed(n: number): void {
-    this.#wire.push(this.#block.subarray(0, n));
-    const isKept = this.#wire.readableLength > 0;
-    const isFull = n === this.#block.length && n < MAX_BLOCK;
-    if (isKept || isFull) this.#block = new Uint8Array(isFull ? 2 * n : this.#block.length);
-  }
-
-  async #wireEnded(): Promise<void> {
-    // The engine tells of a close_notify that came just before by a tick that is queued already.
-    await new Promise<void>((resolve) => this.#nextTick(resolve));
-    this.#finish(
-      new Deno.errors.UnexpectedEof("Cannot read: the peer closed the connection without ending TLS (close_notify)"),
-    );
-  }
+  readonly #onReadError = (error: unknown): void => {
+    this.#reading = false;
+    this.#finish(error as Error);
+  };
 
   #takePlain(p: Uint8Array): number {
     let taken = 0;
     while (taken < p.length && this.#plain.length > 0) {
       const piece = this.#plain[0]!;
-      const part = piece.subarray(0, p.length - taken);
+      const part = piece.length <= p.length - taken ? piece : piece.subarray(0, p.length - taken);
       p.set(part, taken);
       taken += part.length;
-      if (part.length < piece.length) this.#plain[0] = piece.subarray(part.length);
-      else this.#plain.shift();
+      if (part === piece) this.#plain.shift();
+      else this.#plain[0] = piece.subarray(part.length);
     }
     return taken;
   }
 
-  #send(ciphertext: Uint8Array): void {
-    this.#sent = this.#sent.then(async () => {
-      if (this.#sendError) return;
-      try {
-        for (let rest = ciphertext; rest.length > 0;) rest = rest.subarray(await this.#conn.write(rest));
-      } catch (error) {
-        this.#sendError = error as Error;
-      }
-    });
+  /** Sends what is to be sent, in order, until nothing is. */
+  #send(data: Uint8Array): Promise<void> {
+    return writeTo(this.#conn, data).then((n) => {
+      const rest = n < data.length ? data.subarray(n) : this.#unsent.shift();
+      if (rest !== undefined) return this.#send(rest);
+      this.#sending = null;
+    }, this.#onSendError);
+  }
+
+  readonly #onSendError = (error: unknown): void => {
+    this.#sending = null;
+    this.#stopSending(error as Error);
+  };
+
+  #stopSending(error: Error): void {
+    this.#sendError ??= error;
+    this.#unsent.length = 0;
+  }
+
+  /** Discards what the peer has sent already: a socket that is closed with bytes unread takes the alert back. */
+  async #discard(): Promise<void> {
+    for (let reads = 0; reads < MOST_DISCARDED && !this.#isClosed(); reads++) {
+      let isDone = false, isEmpty = false;
+      this.#conn.read(this.#block).then((n) => [isDone, isEmpty] = [true, n === null], () => isEmpty = true);
+      // A read that finds bytes settles within two hops of the microtask queue.
+      for (let hops = 0; hops < 4; hops++) await null;
+      if (!isDone || isEmpty) return;
+    }
   }
 
   #mayWrite(doing: string): void {
-    if (this.#state === "closed") throw closedError(doing);
+    if (this.#isClosed()) throw closedError(doing);
     if (this.#state === "ended") throw brokenError("this direction was ended");
     if (this.#writing) throw busyError("write");
   }
@@ -245,9 +274,14 @@ export class NodeTlsConn implements ConnLike {
   }
 }
 
-type NextTick = (callback: () => void) => void;
+function cutError(): Error {
+  return new Deno.errors.UnexpectedEof(
+    "Cannot read: the peer closed the connection without ending TLS (close_notify)",
+  );
+}
 
-/** What the engine cannot decrypt, and the peer's alerts. */
-function decryptError(error: Error): Error {
-  return new Deno.errors.InvalidData(`Cannot read: ${error.message}`, { cause: error });
+/** What was queued by the calls before is done. */
+async function nextTurn(): Promise<void> {
+  const { nextTick } = await import("node:process");
+  await new Promise<void>((resolve) => nextTick(resolve));
 }

@@ -13,6 +13,7 @@ import {
   tlsConnectConn,
   type TlsServerOptions,
 } from "./choose.ts";
+import { describe } from "../common/describe.ts";
 import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/types.ts";
 
 /** How to go over to TLS: the options of either side. */
@@ -63,14 +64,14 @@ export async function startTlsUnlessBuffered(
     throw new TypeError("Cannot start TLS: the transport is not one of a connection made by this package");
   }
   if (serverSide !== undefined && typeof serverSide !== "boolean") {
-    throw new TypeError(`Cannot start TLS: serverSide must be a boolean, not "${serverSide}"`);
+    throw new TypeError(`Cannot start TLS: serverSide must be a boolean, not ${describe(serverSide)}`);
   }
   const handshake = (serverSide ?? transport.serverSide)
     ? serverHandshake(options as TlsServerOptions)
     : clientHandshake(options, transport.hostname);
   if (buffered() > 0) {
     const error = new Deno.errors.InvalidData(
-      `Cannot start TLS: the peer sent "${buffered()}" bytes in plain text after the last that were read`,
+      `Cannot start TLS: the peer sent ${buffered()} bytes in plain text after the last that were read`,
     );
     transport.abort();
     throw error;
@@ -83,7 +84,7 @@ export async function startTlsUnlessBuffered(
 type Handshake = Parameters<ConnTransport["upgrade"]>[0];
 
 function serverHandshake(options: TlsServerOptions): Handshake {
-  checkTlsServerOptions(options);
+  checkTlsServerOptions(options, "a connection that is open");
   return (conn, signal) => tlsAcceptConn(conn, options, { signal });
 }
 

@@ -26,7 +26,7 @@ const PRELUDE = `
 `;
 
 const { cert, key, caCert } = certificate;
-const kinds = { "TCP": "{}", "TLS": "{ tls }", "TLS by node": "{ tls, noDelay: true }" };
+const kinds = { "TCP": "{}", "TLS": "{ tls }", "TLS by Deno": '{ tls: { ...tls, engine: "deno" } }' };
 
 for (const [kind, options] of Object.entries(kinds)) {
   Deno.test(

@@ -95,7 +95,9 @@ Deno.test("a TLS handshake under way keeps the process alive; aborted, it does n
   `);
 });
 
-for (const [name, options] of Object.entries({ TCP: "{}", TLS: "{ tls }", "TLS by node": "{ tls, noDelay: true }" })) {
+const servers = { TCP: "{}", TLS: "{ tls }", "TLS by Deno": '{ tls: { ...tls, engine: "deno" } }' };
+
+for (const [name, options] of Object.entries(servers)) {
   const client = name === "TCP" ? "{}" : "trusting";
   const serving = `
     listener.close();
@@ -114,7 +116,7 @@ for (const [name, options] of Object.entries({ TCP: "{}", TLS: "{ tls }", "TLS b
   Deno.test(`${name}: with everything aborted the process ends`, () =>
     ends(serving + "writer.abort(); server.abortClients(); server.close();", expected));
 
-  if (name === "TLS") {
+  if (name === "TLS by Deno") {
     Deno.test(`${name}: a server that is unref()ed keeps the process alive all the same: a limit of the platform`, () =>
       stays(serving + "server.unref(); await writer.close();", expected));
   } else {Deno.test(`${name}: a server that is unref()ed lets the process end when its connections have`, () =>

@@ -68,7 +68,7 @@ for (const kind of tlsKinds) {
 }
 
 function isByNode({ name }: Kind): boolean {
-  return name === "TLS by node";
+  return name === "TLS";
 }
 
 /** Reads to the end, and finds out whether it is what was sent. */

@@ -88,10 +88,10 @@ export const plainKinds: Kind[] = [
   unix,
 ];
 
-/** Every kind with TLS: by Deno itself, and by node:tls. */
+/** Every kind with TLS: by the default engine, and by Deno's own. */
 export const tlsKinds: Kind[] = [
   ip("TLS", { hostname: "127.0.0.1", port: 0, tls: { cert, key } }, tlsClient),
-  ip("TLS by node", { hostname: "127.0.0.1", port: 0, tls: { cert, key }, noDelay: true }, tlsClient),
+  ip("TLS by Deno", { hostname: "127.0.0.1", port: 0, tls: { cert, key, engine: "deno" } }, tlsClient),
 ];
 
 /** Every kind. */

@@ -239,8 +239,8 @@ for (const kind of kinds) {
   });
 }
 
-for (const noDelay of [undefined, true]) {
-  const way = noDelay ? "TLS by node" : "TLS";
+for (const engine of ["node", "deno"] as const) {
+  const way = engine === "node" ? "TLS" : "TLS by Deno";
   Deno.test(`${way}: the end of a close is bounded by shutdownTimeout, flush and goodbye together [W7, T1]`, async () => {
     const { cert, key, caCert } = certificate;
     const made: RecordingProtocol[] = [];
@@ -249,7 +249,7 @@ for (const noDelay of [undefined, true]) {
       const protocol = new RecordingProtocol({ keepOpen: true });
       made.push(protocol);
       return protocol;
-    }, { hostname: "127.0.0.1", port: 0, tls: { cert, key }, ...(noDelay && { noDelay }) });
+    }, { hostname: "127.0.0.1", port: 0, tls: { cert, key, engine } });
     const connect = async (shutdownTimeout: number) => {
       const tls = { caCerts: [caCert], shutdownTimeout };
       const factory = () => new RecordingProtocol();

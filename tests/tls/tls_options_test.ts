@@ -109,16 +109,30 @@ Deno.test({ name: "checkTlsClientOptions() and checkTlsServerOptions() accept al
   checkTlsServerOptions({ ...server, clientAuth: "none" });
 });
 
-Deno.test("serverTlsMode() is native unless something needs the other way [V1, V2]", () => {
+Deno.test("serverTlsMode() is native only by engine deno, which has no socket options [T4, V1, V2]", () => {
   const identity = { cert: "", key: "" };
-  assertEquals(serverTlsMode(identity), "native");
-  assertEquals(serverTlsMode({ ...identity, clientAuth: "none", alpnProtocols: ["h2"] }), "native");
-  assertEquals(serverTlsMode(identity, { noDelay: false, keepAlive: false }), "native");
-  assertEquals(serverTlsMode(identity, { noDelay: true }), "node");
-  assertEquals(serverTlsMode(identity, { keepAlive: true }), "node");
-  assertEquals(serverTlsMode({ ...identity, clientAuth: "request" }), "node");
-  assertEquals(serverTlsMode({ ...identity, clientAuth: "require" }), "node");
-  assertEquals(serverTlsMode({ ...identity, serverNames: {} }), "node");
+  assertEquals(serverTlsMode(identity), "node");
+  assertEquals(serverTlsMode({ ...identity, engine: "node" }, { noDelay: true, keepAlive: true }), "node");
+  const deno = { ...identity, engine: "deno" } as const;
+  assertEquals(serverTlsMode(deno), "native");
+  assertEquals(serverTlsMode({ ...deno, clientAuth: "none", alpnProtocols: ["h2"] }, { noDelay: false }), "native");
+  for (const name of ["noDelay", "keepAlive"]) {
+    assertThrows(
+      () => serverTlsMode(deno, { [name]: true }),
+      TypeError,
+      `Cannot serve: the option "${name}" does not go together with engine "deno"`,
+    );
+  }
+});
+
+Deno.test({ name: "engine deno refuses what it cannot do [T4, V2]", ignore }, () => {
+  const { ca, server, other } = theCerts();
+  const check = (options: Partial<TlsServerOptions>, over?: string) => () =>
+    checkTlsServerOptions({ ...server, engine: "deno", ...options }, over);
+  check({})();
+  assertRefused(check({ clientAuth: "request", caCerts: [ca] }), TypeError, /does not go together with engine "deno"$/);
+  assertRefused(check({ serverNames: { x: other } }), TypeError, /does not go together with engine "deno"$/);
+  assertRefused(check({}, "a Unix socket"), TypeError, /engine "deno" cannot speak TLS over a Unix socket$/);
 });
 
 function assertRefused(check: () => void, type: typeof TypeError | typeof RangeError, message: RegExp) {

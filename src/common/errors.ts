@@ -42,9 +42,10 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
    *
    * @param partial The bytes that were there before the end
    * @param expected The number of bytes wanted, or `null` if not known
+   * @param wanted What was to be read, for the message; by default the bytes, or a separator
    */
-  constructor(partial: Bytes, expected: number | null) {
-    const wanted = expected === null ? "a separator" : `${expected} bytes`;
+  constructor(partial: Bytes, expected: number | null, wanted?: string) {
+    wanted ??= expected === null ? "a separator" : `${expected} bytes`;
     super(`Cannot read ${wanted}: the stream ended after ${partial.length} bytes`);
     this.name = "IncompleteReadError";
     this.#partial = partial;

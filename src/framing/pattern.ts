@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { describeType } from "../common/describe.ts";
 
 /** A sequence of bytes as an automaton. Its state is the number of bytes matched. */
 export class Pattern {
@@ -37,6 +38,22 @@ export class Pattern {
     }
     return matched + 1;
   }
+
+  /**
+   * Tells whether this is the pattern of certain bytes.
+   *
+   * @param bytes The bytes
+   * @returns Whether they are the same as its own
+   */
+  equals(bytes: Uint8Array): boolean {
+    const own = this.bytes;
+    if (own === bytes) return true;
+    if (own.length !== bytes.length) return false;
+    for (let i = 0; i < own.length; i++) {
+      if (own[i] !== bytes[i]) return false;
+    }
+    return true;
+  }
 }
 
 const encoder = new TextEncoder();
@@ -59,11 +76,11 @@ export function patternOf(separator: string | Uint8Array): Pattern {
   }
   if (!(separator instanceof Uint8Array)) {
     throw new TypeError(
-      `Cannot look for a separator: it must be a string or a Uint8Array, not "${typeof separator}"`,
+      `Cannot look for a separator: it must be a string or a Uint8Array, not ${describeType(separator)}`,
     );
   }
   const known = patternsOfArrays.get(separator);
-  return known !== undefined && equal(known.bytes, separator) ? known : rememberArray(separator);
+  return known !== undefined && known.equals(separator) ? known : rememberArray(separator);
 }
 
 function rememberString(separator: string): Pattern {
@@ -83,12 +100,4 @@ function rememberArray(separator: Uint8Array): Pattern {
 function notEmpty(bytes: Uint8Array): Uint8Array {
   if (bytes.length === 0) throw new TypeError("Cannot look for a separator: it is empty");
   return bytes;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) {
-    if (a[i] !== b[i]) return false;
-  }
-  return true;
 }

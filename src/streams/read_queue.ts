@@ -1,161 +1,167 @@
 /**
  * Where bytes that were fed meet the read that waits for them: the inside of a stream reader.
  *
- * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A read is an *attempt*: a
- * function that looks at what is buffered and at how the stream stands, and either returns the result, or throws, or
- * returns `undefined`, which means "not yet". It gets an argument, so that no read needs a closure. It is made at once; if
- * the read must wait, the attempt is kept (one at a time) and made again whenever something was fed. An abort merely
- * forgets it: as nothing is taken before an attempt succeeds, no byte is lost (SPEC R7).
+ * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A kind of read is a
+ * {@linkcode Read}: one function that takes a result from what is buffered, or takes nothing, and one that says what the
+ * read comes to at the end of the stream. A call that does not wait is the first of these. A call that waits tries both at
+ * once; if there is no result, the read is kept, one at a time, and tried again whenever something was fed. Aborting it
+ * forgets it. As nothing is taken before there is a result, no byte is lost (SPEC R7).
  *
- * The queue also governs the transport that feeds it, by one of two policies. *Bounded*, as in asyncio: paused while more
- * than twice the limit is buffered. *On demand*: paused whenever no read waits. A read may offer its caller's memory as
- * the `target` to be filled straight from the connection. It waits *directly* then: by the promise of the very call, as the
- * memory is in use just as long (SPEC M3). What the read came to before is told when the call *lands*.
+ * A read may offer its caller's memory, to be filled straight from the connection. While a transport reads into it, nothing
+ * settles the read's promise (SPEC M3).
+ *
+ * | state   | a read waits | what it comes to | what settles its promise                             |
+ * | ------- | ------------ | ---------------- | ---------------------------------------------------- |
+ * | idle    | no           |                  |                                                      |
+ * | waiting | yes          | is not known     | a result, an error or an abort                       |
+ * | lent    | yes          | is not known     | nothing: its memory is read into                     |
+ * | landed  | yes          | is known         | the end of the transport's read                      |
+ *
+ * The end of the transport's read: where the transport can tell it (`afterRead`), the promise of the caller is that of the
+ * transport's own call, which spares one; elsewhere it comes with `bufferUpdated`, `eofReceived` or `connectionLost`.
  *
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
+import { describe } from "../common/describe.ts";
 import { adoptBlock, ByteQueue } from "../framing/byte_queue.ts";
-import type { ReadTransport } from "../transport/types.ts";
+import { ReadGovernor, type ReadPolicy, type ReadSource } from "./read_governor.ts";
+import { SeparatorFinder } from "./separator_finder.ts";
 
-/** How a queue governs its transport; see the head of this file. */
-export type ReadPolicy = "bounded" | "onDemand";
-
-/** What feeds a queue, and can be told not to. */
-export interface Pausable extends Pick<ReadTransport, "pauseReading" | "resumeReading"> {
-  /** Lends the promise of the read that {@linkcode resumeReading} just began, to settle as `landed` returns or throws. */
-  rideRead?<T>(landed: () => T | Promise<T>): Promise<T>;
+/** A kind of read. What differs between two reads of a kind is the argument, so that no read needs a closure. */
+export interface Read<A, T> {
+  /** Takes the result from what is buffered; takes nothing and returns `undefined` if it is not complete. */
+  take(queue: ReadQueue, argument: A): T | undefined;
+  /** What the read comes to if the stream has ended, or failed, and {@linkcode Read.take} has no result. */
+  atEnd(queue: ReadQueue, argument: A): T;
+  /** Called when the read waits: removes from the buffer what the read does not need any more. */
+  discard?(queue: ReadQueue, argument: A): void;
 }
 
-/** One try at a read: the result, or `undefined` for "not yet". */
-export type Attempt<A, T> = (queue: ReadQueue, argument: A) => T | undefined;
+/** What every read that waits takes. */
+export interface ReadOptions {
+  /** Aborts the read: it rejects with the reason at once, no byte is lost, and the next read works. */
+  signal?: AbortSignal | undefined;
+}
 
+type State = "idle" | "waiting" | "lent" | "landed";
 type Outcome = "result" | "error";
 
-/** Bytes that were fed, the read that waits, and how the stream stands. */
+/** Bytes that were fed, the read that waits, and whether the stream has ended. */
 export class ReadQueue {
-  /** What was fed and not yet read. An attempt that succeeds takes by {@linkcode take} or {@linkcode drop} only. */
-  readonly buffer = new ByteQueue();
+  /** What was fed and not yet read. Reads take by the queue's own {@linkcode take}, {@linkcode takeInto} and {@linkcode drop}. */
+  readonly buffer: ByteQueue = new ByteQueue();
   /** What the stream ended with, if it was an error. */
   exception: Error | null = null;
   /** Whether the end of the stream was fed. */
   ended = false;
-  readonly #limit: number;
-  /** The read that waits: its attempt, what settles its promise, the memory it offers, what ends its listening to a signal. */
-  #waiting: Attempt<unknown, unknown> | null = null;
+  readonly #governor: ReadGovernor;
+  #finder: SeparatorFinder | null = null;
+  #state: State = "idle";
+  /** The read that waits. */
+  #read: Read<unknown, unknown> | null = null;
   #argument: unknown;
+  #target: Uint8Array | null = null;
+  #stopListening: (() => void) | null = null;
+  /** Settle its promise; `null` if that is the promise of the transport's own call. */
   #resolve: ((result: unknown) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
-  #target: Uint8Array | null = null;
-  /** Whether that memory is being read into. */
-  #lent = false;
-  /** What a read that waits directly came to, until it lands. */
-  #outcome: Outcome | null = null;
+  /** What it came to, in the state `landed`. */
+  #outcome: Outcome = "result";
   #result: unknown;
-  /** What rides on the conn's read; made when a read waits directly for the first time. */
-  #landed: (() => unknown) | null = null;
-  #stopListening: (() => void) | null = null;
-  #transport: Pausable | null = null;
-  #transportPaused = false;
-  #policy: ReadPolicy = "bounded";
+  /** Made when a read offers its memory for the first time. */
+  #onReadOver: (() => unknown) | null = null;
 
   /**
    * @param limit Half of how much may be buffered, in bytes
    */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#governor = new ReadGovernor(limit);
   }
 
-  /** Whether a read waits, so that another one that must wait will be refused. */
-  get busy(): boolean {
-    return this.#waiting !== null;
+  /** Whether the stream has ended or failed. */
+  get over(): boolean {
+    return this.ended || this.exception !== null;
   }
 
-  /**
-   * Lends the memory of the read that waits, for bytes to be read right into it.
-   *
-   * @returns The memory, if it has offered any
-   */
-  lendTarget(): Uint8Array | null {
-    if (this.#waiting === null || this.#target === null) return null;
-    this.#lent = true;
-    return this.#target;
+  /** Searches the buffer for separators. */
+  get finder(): SeparatorFinder {
+    return this.#finder ??= new SeparatorFinder(this.buffer);
   }
 
   /**
-   * Tells whether no more bytes will come.
+   * Sets what feeds the queue, and governs it from now on.
    *
-   * @returns Whether
-   * @throws {Error} What the stream ended with
-   */
-  atEnd(): boolean {
-    if (this.exception !== null) throw this.exception;
-    return this.ended;
-  }
-
-  /**
-   * Tells what feeds the queue, and governs it from now on.
-   *
-   * @param transport The transport, not paused
+   * @param source The transport, not paused
    * @param policy How to govern it
    */
-  attach(transport: Pausable, policy: ReadPolicy): void {
-    this.#transport = transport;
-    this.#transportPaused = false;
-    this.#policy = policy;
+  attach(source: ReadSource, policy: ReadPolicy): void {
+    this.#governor.attach(source, policy);
     this.#govern();
   }
 
   /**
-   * Reads: makes an attempt, and as long as it has no result waits and makes it again.
+   * Reads, and waits for the result if need be.
    *
-   * @param attempt The attempt
-   * @param argument What it is called with
-   * @param signal Aborts it
+   * @param read The kind of read
+   * @param argument Its argument
+   * @param options The `signal` that aborts it
    * @param target The caller's memory, if the result may be the number of bytes read right into it
    * @returns The result
    */
   get<A, T>(
-    attempt: Attempt<A, T>,
+    read: Read<A, T>,
     argument: A,
-    signal?: AbortSignal,
+    options?: ReadOptions,
     target: Uint8Array | null = null,
   ): Promise<T> {
+    const signal = options?.signal;
     if (signal !== undefined) {
       if (!(signal instanceof AbortSignal)) {
-        return Promise.reject(new TypeError(`Cannot read: the signal must be an AbortSignal, not "${typeof signal}"`));
+        return Promise.reject(new TypeError(`Cannot read: the signal must be an AbortSignal, not ${describe(signal)}`));
       }
       if (signal.aborted) return Promise.reject(signal.reason);
     }
     let result: T | undefined;
     try {
-      result = attempt(this, argument);
+      result = this.#attempt(read, argument);
     } catch (error) {
       return Promise.reject(error);
     }
-    if (result !== undefined) return Promise.resolve(result);
-    if (this.#waiting !== null) {
+    if (result !== undefined) return this.fromMemory(result);
+    if (this.#state !== "idle") {
       return Promise.reject(new Deno.errors.Busy("Cannot read: another read is waiting on this reader"));
     }
-    this.#waiting = attempt as Attempt<unknown, unknown>;
+    this.#state = "waiting";
+    this.#read = read as Read<unknown, unknown>;
     this.#argument = argument;
-    this.#target = target;
-    if (target !== null) return this.#waitDirectly();
+    if (target !== null) return this.#waitWithMemory(target);
     const promise = this.#wait<T>();
     if (signal !== undefined) this.#listenTo(signal);
+    read.discard?.(this, argument);
     this.#govern();
     return promise;
   }
 
   /**
+   * The promise of a read that is satisfied from memory.
+   *
+   * @param result What was read
+   * @returns Resolves with that
+   */
+  fromMemory<T>(result: T): Promise<T> {
+    return Promise.resolve(result);
+  }
+
+  /**
    * Takes bytes out.
    *
-   * @param n How many; no more than there are
+   * @param n The number of bytes; no more than there are
    * @returns A view of them
    */
   take(n: number): Bytes {
     const bytes = this.buffer.take(n);
-    if (this.#transportPaused) this.#govern();
+    if (this.#governor.paused) this.#govern();
     return bytes;
   }
 
@@ -163,22 +169,32 @@ export class ReadQueue {
    * Takes bytes out into the caller's memory.
    *
    * @param p The memory
-   * @returns How many
+   * @returns The number of bytes
    */
   takeInto(p: Uint8Array): number {
     const n = this.buffer.takeInto(p);
-    if (this.#transportPaused) this.#govern();
+    if (this.#governor.paused) this.#govern();
     return n;
   }
 
   /**
    * Drops bytes.
    *
-   * @param n How many; no more than there are
+   * @param n The number of bytes; no more than there are
    */
   drop(n: number): void {
     this.buffer.drop(n);
-    if (this.#transportPaused) this.#govern();
+    if (this.#governor.paused) this.#govern();
+  }
+
+  /** Called when a decoder may have taken bytes out of the buffer by itself. */
+  taken(): void {
+    if (this.#governor.paused) this.#govern();
+  }
+
+  /** Throws what the stream ended with, if that was an error. */
+  throwIfFailed(): void {
+    if (this.exception !== null) throw this.exception;
   }
 
   /**
@@ -188,7 +204,8 @@ export class ReadQueue {
    */
   feed(data: Uint8Array): void {
     this.buffer.append(data);
-    this.#fed();
+    if (this.#state === "waiting") this.#tryAgain();
+    this.#govern();
   }
 
   /**
@@ -199,28 +216,14 @@ export class ReadQueue {
    */
   give(block: Bytes, n: number): void {
     adoptBlock(this.buffer, block, n);
-    this.#fed();
-  }
-
-  /**
-   * Ends the read that waits because bytes were read into its {@linkcode target}. If that read is over already, because the
-   * reader was failed or fed by somebody else, the bytes are kept.
-   *
-   * @param target The memory, as it was given
-   * @param n How many
-   */
-  filledTarget(target: Uint8Array, n: number): void {
-    this.#lent = false;
-    if (this.#target !== target || this.buffer.length > 0) return this.feed(target.subarray(0, n));
-    this.#stopWaiting();
-    this.#settle("result", n);
+    if (this.#state === "waiting") this.#tryAgain();
     this.#govern();
   }
 
   /** Ends the stream. */
   end(): void {
     this.ended = true;
-    this.#tryAgain();
+    this.#over();
   }
 
   /**
@@ -230,12 +233,54 @@ export class ReadQueue {
    */
   fail(error: Error): void {
     this.exception = error;
-    this.#tryAgain();
+    this.#over();
   }
 
-  #fed(): void {
-    if (!this.#lent) this.#tryAgain();
+  /**
+   * Lends the memory of the read that waits, for a transport to read right into it.
+   *
+   * @returns The memory; `null` if the read offers none
+   * @throws {TypeError} If the memory was detached
+   */
+  lendTarget(): Uint8Array | null {
+    if (this.#target === null) return null;
+    checkNotDetached(this.#target, 1);
+    this.#state = "lent";
+    return this.#target;
+  }
+
+  /**
+   * Takes lent memory back, with bytes in it.
+   *
+   * @param target The memory
+   * @param n The number of bytes at its start
+   * @throws {TypeError} If the memory was detached
+   */
+  targetFilled(target: Uint8Array, n: number): void {
+    checkNotDetached(target, n);
+    if (this.#target === target && this.buffer.length === 0) {
+      this.#finish("result", n);
+    } else {
+      // Something was fed or set meanwhile, by somebody else: these bytes come behind it.
+      this.buffer.append(target.subarray(0, n));
+      if (this.#state === "waiting") this.#tryAgain();
+    }
+    if (this.#resolve !== null) this.#readOver();
     this.#govern();
+  }
+
+  /** Takes lent memory back as soon as the transport's read is over: it brings no bytes. */
+  targetUnfilled(): void {
+    // Without a promise of its own the read has that of the transport's call.
+    if (this.#resolve === null || (this.#state !== "lent" && this.#state !== "landed")) return;
+    const { source } = this.#governor;
+    if (source?.afterRead === undefined) this.#readOver();
+    else source.afterRead(this.#onReadOver ??= () => this.#readOver());
+  }
+
+  #attempt<A, T>(read: Read<A, T>, argument: A): T | undefined {
+    const result = read.take(this, argument);
+    return result === undefined && this.over ? read.atEnd(this, argument) : result;
   }
 
   #wait<T>(): Promise<T> {
@@ -246,84 +291,88 @@ export class ReadQueue {
     return promise;
   }
 
-  /** Waits by the promise of the call that reads into the caller's memory, if one is begun for it. */
-  #waitDirectly<T>(): Promise<T> {
+  #waitWithMemory<T>(target: Uint8Array): Promise<T> {
+    this.#target = target;
     this.#govern();
-    if (this.#lent && this.#transport!.rideRead !== undefined) {
-      return this.#transport!.rideRead<T>((this.#landed ??= () => this.#land()) as () => T);
+    const onReadOver = this.#onReadOver ??= () => this.#readOver();
+    switch (this.#state as State) {
+      case "lent": {
+        const { source } = this.#governor;
+        return source?.afterRead === undefined ? this.#wait() : source.afterRead<T>(onReadOver as () => T);
+      }
+      case "landed":
+        return new Promise((resolve) => resolve(onReadOver() as T));
+      default:
+        return this.#wait();
     }
-    return new Promise((resolve) => resolve(this.#land() as T));
   }
 
-  /** The memory is the caller's again: what did the read come to? It may still have to wait. */
-  #land(): unknown {
-    this.#lent = false;
-    const outcome = this.#outcome;
-    if (outcome === null) return this.#wait();
-    this.#outcome = null;
-    if (outcome === "error") throw this.#result;
-    return this.#result;
+  /** No memory is lent any more. Settles the read, by its own promise or by what this returns or throws. */
+  #readOver(): unknown {
+    if (this.#state === "lent") {
+      this.#state = "waiting";
+      this.#tryAgain();
+      this.#govern();
+      if ((this.#state as State) === "waiting" && this.#resolve === null) return this.#wait();
+    }
+    if (this.#state !== "landed") return;
+    const [outcome, result] = [this.#outcome, this.#result];
+    this.#result = undefined;
+    if (this.#resolve !== null) return this.#settle(outcome, result);
+    this.#state = "idle";
+    if (outcome === "error") throw result;
+    return result;
   }
 
-  #settle(outcome: Outcome, result: unknown): void {
-    const settle = outcome === "result" ? this.#resolve : this.#reject;
-    this.#resolve = this.#reject = null;
-    if (settle !== null) {
-      settle(result);
-    } else {
-      this.#outcome = outcome;
-      this.#result = result;
-    }
+  #over(): void {
+    // Bytes that were fed while memory is lent are put there when it is over.
+    if (this.#state === "waiting" || (this.#state === "lent" && this.buffer.length === 0)) this.#tryAgain();
   }
 
   #tryAgain(): void {
-    const attempt = this.#waiting;
-    if (attempt === null) return;
-    // Nobody waits while the attempt takes bytes out, so that this does not pass for a read that wants more.
-    this.#waiting = null;
+    const read = this.#read!;
+    let result: unknown;
     try {
-      const result = attempt(this, this.#argument);
-      if (result === undefined) {
-        this.#waiting = attempt;
-      } else {
-        this.#stopWaiting();
-        this.#settle("result", result);
-      }
+      result = this.#attempt(read, this.#argument);
     } catch (error) {
-      this.#stopWaiting();
-      this.#settle("error", error);
+      return this.#finish("error", error);
     }
+    if (result !== undefined) this.#finish("result", result);
+    else read.discard?.(this, this.#argument);
+  }
+
+  /** It is known what the read that waits comes to. */
+  #finish(outcome: Outcome, result: unknown): void {
+    this.#read = this.#target = null;
+    this.#argument = undefined;
+    this.#stopListening?.();
+    this.#stopListening = null;
+    if (this.#state === "waiting" && this.#resolve !== null) return this.#settle(outcome, result);
+    this.#state = "landed";
+    this.#outcome = outcome;
+    this.#result = result;
+  }
+
+  #settle(outcome: Outcome, result: unknown): void {
+    const settle = outcome === "result" ? this.#resolve! : this.#reject!;
+    this.#resolve = this.#reject = null;
+    this.#state = "idle";
+    settle(result);
   }
 
   #listenTo(signal: AbortSignal): void {
-    const onAbort = () => {
-      // The transport is not paused here: what a read under way brings shall be fed, where it is safe from errors.
-      this.#stopWaiting();
-      this.#settle("error", signal.reason);
-    };
+    // The transport is not paused here: what a read under way brings is fed, where an error cannot hide it.
+    const onAbort = () => this.#finish("error", signal.reason);
     signal.addEventListener("abort", onAbort);
     this.#stopListening = () => signal.removeEventListener("abort", onAbort);
   }
 
-  #stopWaiting(): void {
-    this.#waiting = this.#target = null;
-    this.#argument = undefined;
-    if (this.#stopListening !== null) {
-      this.#stopListening();
-      this.#stopListening = null;
-    }
-  }
-
+  /** Where back pressure is decided anew: a read began or ended to wait, or bytes came or went. */
   #govern(): void {
-    const transport = this.#transport;
-    if (transport === null) return;
-    if (this.#transportPaused) {
-      if (this.#waiting === null && (this.#policy === "onDemand" || this.buffer.length > this.#limit)) return;
-      this.#transportPaused = false;
-      transport.resumeReading();
-    } else if (this.#waiting === null && (this.#policy === "onDemand" || this.buffer.length > 2 * this.#limit)) {
-      this.#transportPaused = true;
-      transport.pauseReading();
-    }
+    this.#governor.update(this.buffer.length, this.#state === "waiting" || this.#state === "lent");
   }
+}
+
+function checkNotDetached(target: Uint8Array, n: number): void {
+  if (target.length < n) throw new TypeError("Cannot read into memory: it was detached, or made smaller, meanwhile");
 }

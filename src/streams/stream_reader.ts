@@ -1,23 +1,46 @@
 /**
- * Reading a stream of bytes as one pleases: lines, exact sizes, up to a separator, or whatever comes.
+ * Reading a stream of bytes: lines, exact sizes, up to a separator, numbers, messages, or whatever comes.
  *
- * Each kind of read is here, as an attempt on the {@linkcode ReadQueue} that does the waiting.
+ * This file checks what users pass. The kinds of reads are in `reads.ts`, and the waiting is in `read_queue.ts`.
  *
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import { IncompleteReadError, LimitOverrunError } from "../common/errors.ts";
-import { ReadQueue } from "./read_queue.ts";
-import { type Match, Search, type Separator, Separators } from "../framing/separators.ts";
+import { describe, describeType } from "../common/describe.ts";
+import type { Decoder } from "../framing/codec.ts";
+import { type Separator, Separators } from "../framing/separators.ts";
 import type { ReadTransport } from "../transport/types.ts";
+import { byteStreamOf } from "./byte_stream.ts";
+import { type Read, type ReadOptions, ReadQueue } from "./read_queue.ts";
+import {
+  ALL,
+  BIG_UINT64,
+  EXACTLY,
+  FRAME,
+  INTO,
+  LINE,
+  PEEK,
+  SKIP,
+  Skipping,
+  SOME,
+  UINT16,
+  UINT32,
+  UINT8,
+  UNTIL,
+  type Until,
+} from "./reads.ts";
+import { TextLines } from "./text_lines.ts";
+import { textReads } from "./text_reads.ts";
+
+export type { ReadOptions } from "./read_queue.ts";
 
 /** The default limit of a reader, in bytes. */
 export const DEFAULT_LIMIT = 65536;
 
-/** What every read takes. */
-export interface ReadOptions {
-  /** Aborts the read: it rejects with the reason at once, no byte is lost, and the next read works. */
-  signal?: AbortSignal;
+/** What a read that gives text takes. */
+export interface TextReadOptions extends ReadOptions {
+  /** A label of the Encoding Standard, such as `utf-8`. What is no valid text in it is replaced with U+FFFD. */
+  encoding: string;
 }
 
 // The way in for the stream protocol: what it needs is no business of users.
@@ -26,10 +49,12 @@ let queueOfReader: (reader: StreamReader) => ReadQueue;
 /**
  * Reads from a stream of bytes. As `asyncio.StreamReader`.
  *
- * One read waits at a time; a second one is refused with `Deno.errors.Busy`. Results are the caller's memory: they
- * are never written again, hold bytes of this connection only, and may be transferred or detached without harm to what is read
- * later. A result of up to 1 KiB may share its buffer, of at most 8 KiB, with other results of this reader; a larger one has a
- * buffer of at most twice its size.
+ * One read waits at a time; a second one that must wait is refused with `Deno.errors.Busy`. All kinds of reads can be mixed,
+ * also those that do not wait: `reader.tryreadline() ?? await reader.readline()` makes a promise only when a line is not there.
+ *
+ * Results are the caller's memory: they are never written again, hold bytes of this connection only, and may be transferred or
+ * detached without harm to what is read later. A result of up to 1 KiB may share its buffer, of at most 8 KiB, with other results
+ * of this reader; a larger one has a buffer of at most twice its size.
  *
  * @example Lines and exact sizes from one stream
  * ```ts
@@ -51,21 +76,21 @@ export class StreamReader implements AsyncIterable<Bytes> {
   #readable: ReadableStream<Bytes> | null = null;
 
   /**
-   * Makes a reader without anything that feeds it.
+   * Makes a reader that nothing feeds yet.
    *
-   * @param options
-   * @param options.limit How long a line may be, and, twice over, how much is buffered ahead, in bytes; 65536 by default
+   * @param options The `limit`: how long a line may be, and, twice over, how much is buffered ahead, in bytes; 65536 by
+   * default
    * @throws {TypeError} If the limit is not a number
    * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`
    */
-  constructor({ limit = DEFAULT_LIMIT }: { limit?: number } = {}) {
-    const refusal = refusalOfLimit("create a reader", limit);
-    if (refusal !== null) throw refusal;
+  constructor({ limit = DEFAULT_LIMIT }: { limit?: number | undefined } = {}) {
+    const problem = limitProblem("create a reader", limit);
+    if (problem !== null) throw problem;
     this.limit = limit;
     this.#queue = new ReadQueue(limit);
   }
 
-  /** How many bytes can be had without waiting. */
+  /** The number of bytes that can be had without waiting. */
   get buffered(): number {
     return this.#queue.buffer.length;
   }
@@ -74,42 +99,61 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads some bytes, or all until the end. As `asyncio.StreamReader.read`.
    *
    * @param n The most bytes to read; negative (the default) for all until the end of the stream
-   * @param options
+   * @param options The `signal` that aborts the read
    * @returns 1 to `n` bytes; none only at the end of the stream, or if `n` is 0
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is not an integer
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
   read(n = -1, options?: ReadOptions): Promise<Bytes> {
-    if (!Number.isInteger(n)) return refuseSize("read", n);
-    const signal = options?.signal;
-    return n < 0 ? this.#queue.get(takeAllAtEnd, null, signal) : this.#queue.get(takeSome, n, signal);
+    const problem = sizeProblem("read", n, -Infinity);
+    if (problem !== null) return Promise.reject(problem);
+    return n < 0 ? this.#queue.get(ALL, null, options) : this.#queue.get(SOME, n, options);
   }
 
   /**
    * Reads a line, its "\n" included. As `asyncio.StreamReader.readline`, but a line that is too long is not dropped:
    * {@linkcode StreamReader.skipuntil} does that.
    *
-   * @param options
+   * @param options The `signal` that aborts the read; the `encoding`, if the line is wanted as text
    * @returns The line; at the end of the stream what there is, maybe nothing
+   * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
    * @throws {LimitOverrunError} If the line is longer than the limit
    * @throws {Deno.errors.Busy} If it must wait while another read waits
+   *
+   * @example A line as text
+   * ```ts
+   * import { StreamReader } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new TextEncoder().encode("grüezi\r\n"));
+   * assertEquals(await reader.readline({ encoding: "utf-8" }), "grüezi\r\n");
+   * ```
    */
-  readline(options?: ReadOptions): Promise<Bytes> {
-    // The line is mostly there: 10 M lines/s without, 6 M with an attempt of its own.
-    if (options === undefined) {
-      const { buffer } = this.#queue;
-      const newline = buffer.indexOf(NEWLINE, 0, Math.min(buffer.length, this.limit + 1));
-      if (newline >= 0) return Promise.resolve(this.#queue.take(newline + 1));
+  readline(options: TextReadOptions): Promise<string>;
+  /**
+   * Reads a line, its "\n" included. As `asyncio.StreamReader.readline`.
+   *
+   * @param options The `signal` that aborts the read
+   * @returns The line; at the end of the stream what there is, maybe nothing
+   * @throws {LimitOverrunError} If the line is longer than the limit
+   */
+  readline(options?: ReadOptions & { encoding?: undefined }): Promise<Bytes>;
+  readline(options?: ReadOptions & { encoding?: string | undefined }): Promise<Bytes | string> {
+    if (options?.encoding === undefined) return this.#queue.get(LINE, this.limit, options);
+    try {
+      return this.#queue.get(textReads(options.encoding).line, this.limit, options);
+    } catch (error) {
+      return Promise.reject(error);
     }
-    return this.#queue.get(takeLine, this.#searchFor(newlines, "read a line"), options?.signal);
   }
 
   /**
-   * Reads exactly so many bytes, not bound by the limit. As `asyncio.StreamReader.readexactly`.
+   * Reads an exact number of bytes, not bound by the limit. As `asyncio.StreamReader.readexactly`.
    *
-   * @param n How many bytes
-   * @param options
+   * @param n The number of bytes
+   * @param options The `signal` that aborts the read
    * @returns The bytes
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative or not an integer
@@ -117,8 +161,8 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
   readexactly(n: number, options?: ReadOptions): Promise<Bytes> {
-    if (!Number.isInteger(n) || n < 0) return refuseSize("read exactly", n);
-    return this.#queue.get(takeExactly, n, options?.signal);
+    const problem = sizeProblem("read exactly", n);
+    return problem === null ? this.#queue.get(EXACTLY, n, options) : Promise.reject(problem);
   }
 
   /**
@@ -129,32 +173,47 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * count.
    *
    * @param separator The separator, or a list of which any counts; "\n" by default
-   * @param options `limit`: the limit of this read, in bytes, instead of the reader's
-   * @returns The bytes, the separator included
+   * @param options The `signal` that aborts the read; the `limit` of this read, in bytes, instead of the reader's; the
+   * `encoding`, if the result is wanted as text
+   * @returns The bytes, or the text, the separator included
    * @throws {TypeError} If a separator is empty or no separator, if there is none, or if the limit is not a number
-   * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`
+   * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`; if the encoding is unknown, or does
+   * not keep ASCII as it is, as UTF-16 does not
    * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
   readuntil(
+    separator: Separator | readonly Separator[] | undefined,
+    options: TextReadOptions & { limit?: number | undefined },
+  ): Promise<string>;
+  /**
+   * Reads up to a separator, which is part of the result. As `asyncio.StreamReader.readuntil`.
+   *
+   * @param separator The separator, or a list of which any counts; "\n" by default
+   * @param options The `signal` that aborts the read; the `limit` of this read, in bytes, instead of the reader's
+   * @returns The bytes, the separator included
+   * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
+   */
+  readuntil(
+    separator?: Separator | readonly Separator[],
+    options?: ReadOptions & { limit?: number | undefined; encoding?: undefined },
+  ): Promise<Bytes>;
+  readuntil(
     separator: Separator | readonly Separator[] = "\n",
-    options?: ReadOptions & { limit?: number },
-  ): Promise<Bytes> {
-    const limit = options?.limit ?? this.limit;
-    const refusal = refusalOfLimit("read until a separator", limit);
-    if (refusal !== null) return Promise.reject(refusal);
-    const separators = separatorsOf(separator);
-    if (separators instanceof TypeError) return Promise.reject(separators);
-    return this.#queue.get(
-      takeMatch,
-      this.#searchFor(separators, "read until a separator", limit),
-      options?.signal,
-    );
+    options?: ReadOptions & { limit?: number | undefined; encoding?: string | undefined },
+  ): Promise<Bytes | string> {
+    try {
+      const until = this.#until(separator, options?.limit);
+      if (options?.encoding === undefined) return this.#queue.get(UNTIL, until, options);
+      return this.#queue.get(textReads(options.encoding).until, until, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
-   * Reads into memory of the caller's, as `Deno.Conn.read` does.
+   * Reads into the caller's memory, as `Deno.Conn.read` does.
    *
    * When nothing is buffered the bytes come straight from the connection, without a copy, and the memory is in use until
    * the promise settles. A read from the system cannot be taken back, so that nothing but bytes and the end of the
@@ -162,85 +221,262 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * are copied once, and the read can be given up at any time.
    *
    * @param p The memory
-   * @param options
-   * @returns How many bytes were put at its start, at least one unless it is empty; `null` at the end of the stream
-   * @throws {TypeError} If it is not a `Uint8Array`
+   * @param options The `signal` that aborts the read
+   * @returns The number of bytes put at its start, at least one unless it is empty; `null` at the end of the stream
+   * @throws {TypeError} If it is not a `Uint8Array`, or was detached meanwhile; then the connection is aborted
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
   readinto(p: Uint8Array, options?: ReadOptions): Promise<number | null> {
     if (!(p instanceof Uint8Array)) {
-      return Promise.reject(new TypeError(`Cannot read: the memory must be a Uint8Array, not "${typeof p}"`));
+      return Promise.reject(new TypeError(`Cannot read: the memory must be a Uint8Array, not ${describeType(p)}`));
     }
-    const signal = options?.signal;
-    return this.#queue.get(takeInto, p, signal, signal === undefined ? p : null);
+    if (p.length === 0) return this.#queue.get(SOME, 0, options).then((bytes) => bytes.length);
+    return this.#queue.get(INTO, p, options, options?.signal === undefined ? p : null);
   }
 
   /**
    * Looks at the bytes to come and leaves them there.
    *
-   * @param n How many bytes to wait for; at most twice the limit
-   * @param options
+   * @param n The number of bytes to wait for; at most twice the limit
+   * @param options The `signal` that aborts the read
    * @returns A view of `n` bytes, or of what there is at the end of the stream
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative, not an integer, or more than twice the limit
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
   peek(n: number, options?: ReadOptions): Promise<Bytes> {
-    if (!Number.isInteger(n) || n < 0) return refuseSize("peek", n);
+    const problem = sizeProblem("peek", n);
+    if (problem !== null) return Promise.reject(problem);
     if (n > 2 * this.limit) {
       return Promise.reject(
-        new RangeError(`Cannot peek "${n}" bytes: at most ${2 * this.limit}, twice the limit, are buffered`),
+        new RangeError(`Cannot peek ${n} bytes: at most ${2 * this.limit}, twice the limit, are buffered`),
       );
     }
-    return this.#queue.get(peekAt, n, options?.signal);
+    return this.#queue.get(PEEK, n, options);
   }
 
   /**
-   * Drops everything through a separator, in bounded memory. So a line that is too long is done with.
+   * Drops everything through a separator, in bounded memory, such as the rest of a line that is too long.
    *
    * An abort leaves dropped what was dropped until then.
    *
    * @param separator The separator, or a list of which any counts; "\n" by default
-   * @param options
-   * @returns How many bytes were dropped, the separator included; at the end of the stream how many until then
+   * @param options The `signal` that aborts the read
+   * @returns The number of bytes dropped, the separator included; at the end of the stream how many until then
    * @throws {TypeError} If a separator is empty or no separator, or if there is none
    * @throws {Deno.errors.Busy} If it must wait while another read waits; nothing is dropped then
    */
   skipuntil(separator: Separator | readonly Separator[] = "\n", options?: ReadOptions): Promise<number> {
-    const separators = separatorsOf(separator);
-    if (separators instanceof TypeError) return Promise.reject(separators);
-    const search = new Search(separators);
-    let dropped = 0;
-    let expected = this.#queue.buffer.taken;
-    const skip = (queue: ReadQueue): number | undefined => {
-      const { buffer } = queue;
-      if (buffer.taken !== expected) search.reset();
-      const end = search.next(buffer, buffer.length)?.end ?? (queue.atEnd() ? buffer.length : undefined);
-      if (end !== undefined) {
-        queue.drop(end);
-        return dropped + end;
-      }
-      // About to be refused: then nothing may be dropped.
-      if (queue.busy) return undefined;
-      // What may be the start of a separator is kept, so that an abort does not tear it.
-      const n = search.position - search.begun;
-      buffer.drop(n);
-      search.dropped(n);
-      dropped += n;
-      expected = buffer.taken;
-      return undefined;
-    };
-    return this.#queue.get(skip, null, options?.signal);
+    try {
+      return this.#queue.get(SKIP, new Skipping(new Separators(separator)), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Reads one byte as an unsigned integer.
+   *
+   * @param options The `signal` that aborts the read
+   * @returns The integer
+   * @throws {IncompleteReadError} If the stream ends before
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   *
+   * @example A header of binary numbers
+   * ```ts
+   * import { StreamReader } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new Uint8Array([1, 0, 80, 80, 0]));
+   * assertEquals(await reader.readUint8(), 1);
+   * assertEquals(await reader.readUint16(), 80);
+   * assertEquals(await reader.readUint16(true), 80);
+   * ```
+   */
+  readUint8(options?: ReadOptions): Promise<number> {
+    return this.#queue.get(UINT8, false, options);
+  }
+
+  /**
+   * Reads two bytes as an unsigned integer.
+   *
+   * @param littleEndian Whether the least significant byte is first; `false` by default
+   * @param options The `signal` that aborts the read
+   * @returns The integer
+   * @throws {TypeError} If `littleEndian` is not a boolean
+   * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readUint16(littleEndian = false, options?: ReadOptions): Promise<number> {
+    const problem = orderProblem(littleEndian);
+    return problem === null ? this.#queue.get(UINT16, littleEndian, options) : Promise.reject(problem);
+  }
+
+  /**
+   * Reads four bytes as an unsigned integer.
+   *
+   * @param littleEndian Whether the least significant byte is first; `false` by default
+   * @param options The `signal` that aborts the read
+   * @returns The integer
+   * @throws {TypeError} If `littleEndian` is not a boolean
+   * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readUint32(littleEndian = false, options?: ReadOptions): Promise<number> {
+    const problem = orderProblem(littleEndian);
+    return problem === null ? this.#queue.get(UINT32, littleEndian, options) : Promise.reject(problem);
+  }
+
+  /**
+   * Reads eight bytes as an unsigned integer.
+   *
+   * @param littleEndian Whether the least significant byte is first; `false` by default
+   * @param options The `signal` that aborts the read
+   * @returns The integer
+   * @throws {TypeError} If `littleEndian` is not a boolean
+   * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   */
+  readBigUint64(littleEndian = false, options?: ReadOptions): Promise<bigint> {
+    const problem = orderProblem(littleEndian);
+    return problem === null ? this.#queue.get(BIG_UINT64, littleEndian, options) : Promise.reject(problem);
+  }
+
+  /**
+   * Reads one message, by a decoder.
+   *
+   * The decoder takes the bytes of the message and no others, so that reads of every kind can follow. What it throws is
+   * thrown as it is, and bytes that it has not taken stay.
+   *
+   * @param decoder Takes a message from the bytes, once they are complete
+   * @param options The `signal` that aborts the read
+   * @returns The message; `null` if the stream has ended between two messages
+   * @throws {TypeError} If the decoder is none
+   * @throws {IncompleteReadError} If the stream ends amid a message; its `partial` are the bytes that were there
+   * @throws {Deno.errors.Busy} If it must wait while another read waits
+   *
+   * @example Messages with their length in front
+   * ```ts
+   * import { type Decoder, StreamReader } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const messages: Decoder<string> = {
+   *   decode(bytes) {
+   *     if (bytes.length < 2 || bytes.length < 2 + bytes.getUint16(0)) return undefined;
+   *     const length = bytes.getUint16(0);
+   *     bytes.drop(2);
+   *     return new TextDecoder().decode(bytes.take(length));
+   *   },
+   * };
+   * const reader = new StreamReader();
+   * reader.feedData(new Uint8Array([0, 2, 104, 105]));
+   * reader.feedEof();
+   * assertEquals(await reader.readframe(messages), "hi");
+   * assertEquals(await reader.readframe(messages), null);
+   * ```
+   */
+  readframe<T>(decoder: Decoder<T>, options?: ReadOptions): Promise<T | null> {
+    const problem = decoderProblem(decoder);
+    if (problem !== null) return Promise.reject(problem);
+    return this.#queue.get(FRAME as Read<Decoder<T>, T | null>, decoder, options);
+  }
+
+  /**
+   * Takes some bytes without waiting.
+   *
+   * @param n The most bytes to take; negative (the default) for all until the end of the stream
+   * @returns 1 to `n` bytes, or none if `n` is 0; `undefined` if there are none yet, if the stream has not ended but all is
+   * wanted, or if it has ended and nothing is left: {@linkcode StreamReader.read} tells which
+   * @throws {TypeError} If `n` is not a number
+   * @throws {RangeError} If `n` is not an integer
+   */
+  tryread(n = -1): Bytes | undefined {
+    const problem = sizeProblem("read", n, -Infinity);
+    if (problem !== null) throw problem;
+    return n < 0 ? ALL.take(this.#queue, null) : SOME.take(this.#queue, n);
+  }
+
+  /**
+   * Takes a line, its "\n" included, without waiting.
+   *
+   * @returns The line; `undefined` if its "\n" has not come, for whatever reason: {@linkcode StreamReader.readline} gives
+   * what is left at the end of the stream
+   * @throws {LimitOverrunError} If the line is longer than the limit
+   *
+   * @example All lines that have come, with one promise
+   * ```ts
+   * import { StreamReader } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new TextEncoder().encode("one\ntwo\nthr"));
+   * const lines = [await reader.readline()];
+   * for (let line = reader.tryreadline(); line !== undefined; line = reader.tryreadline()) lines.push(line);
+   * assertEquals(lines.length, 2);
+   * ```
+   */
+  tryreadline(): Bytes | undefined {
+    return LINE.take(this.#queue, this.limit);
+  }
+
+  /**
+   * Takes an exact number of bytes without waiting.
+   *
+   * @param n The number of bytes
+   * @returns The bytes; `undefined` if there are fewer, for whatever reason: {@linkcode StreamReader.readexactly} tells
+   * @throws {TypeError} If `n` is not a number
+   * @throws {RangeError} If `n` is negative or not an integer
+   */
+  tryreadexactly(n: number): Bytes | undefined {
+    const problem = sizeProblem("read exactly", n);
+    if (problem !== null) throw problem;
+    return EXACTLY.take(this.#queue, n);
+  }
+
+  /**
+   * Takes everything through a separator without waiting.
+   *
+   * @param separator The separator, or a list of which any counts; "\n" by default
+   * @param options The `limit` of this read, in bytes, instead of the reader's
+   * @returns The bytes, the separator included; `undefined` if it has not come, for whatever reason:
+   * {@linkcode StreamReader.readuntil} tells
+   * @throws {TypeError} If a separator is empty or no separator, if there is none, or if the limit is not a number
+   * @throws {RangeError} If the limit is neither a whole number above 0 nor `Infinity`
+   * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
+   */
+  tryreaduntil(
+    separator: Separator | readonly Separator[] = "\n",
+    options?: { limit?: number | undefined },
+  ): Bytes | undefined {
+    return UNTIL.take(this.#queue, this.#until(separator, options?.limit));
+  }
+
+  /**
+   * Takes one message without waiting, by a decoder.
+   *
+   * @param decoder Takes a message from the bytes, once they are complete
+   * @returns The message; `undefined` if it is not complete, for whatever reason: {@linkcode StreamReader.readframe} tells
+   * @throws {TypeError} If the decoder is none
+   */
+  tryframe<T>(decoder: Decoder<T>): T | undefined {
+    const problem = decoderProblem(decoder);
+    if (problem !== null) throw problem;
+    return FRAME.take(this.#queue, decoder) as T | undefined;
   }
 
   /**
    * The lines as text, without their "\n" or "\r\n", and without a byte order mark before the first.
    *
-   * @param options `encoding`: a label of the Encoding Standard, "utf-8" by default
+   * The bytes of a line are taken from the reader when the line is handed out, so that after a `break` other reads continue
+   * with the next line. What is no valid text is replaced with U+FFFD.
+   *
+   * @param options The `encoding`, a label of the Encoding Standard, "utf-8" by default; the `signal` that aborts the reads
    * @returns The lines, until the end of the stream
+   * @throws {TypeError} If the encoding is not a string
    * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
    *
-   * @example Numbered lines
+   * @example The first line, then something else
    * ```ts
    * import { StreamReader } from "@tideline/net";
    * import { assertEquals } from "@std/assert";
@@ -248,18 +484,24 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * const reader = new StreamReader();
    * reader.feedData(new TextEncoder().encode("one\r\ntwo\nthree"));
    * reader.feedEof();
-   * assertEquals(await Array.fromAsync(reader.lines()), ["one", "two", "three"]);
+   * for await (const line of reader.lines()) {
+   *   assertEquals(line, "one");
+   *   break;
+   * }
+   * assertEquals((await reader.readexactly(4)).length, 4);
+   * assertEquals(await Array.fromAsync(reader.lines()), ["three"]);
    * ```
    */
-  lines({ encoding = "utf-8", signal }: ReadOptions & { encoding?: string } = {}): AsyncIterableIterator<string> {
-    const decode = lineDecoder(encoding);
-    const options = signal === undefined ? undefined : { signal };
-    return iterate(() => this.readline(options), (line) => withoutEnd(decode(line)));
+  lines(options?: ReadOptions & { encoding?: string | undefined }): AsyncIterableIterator<string> {
+    return new TextLines(this.#queue, this.limit, options?.encoding ?? "utf-8", options);
   }
 
-  /** The rest of the stream as a byte stream that pulls. Cancelling it ends the pull, not the connection. */
+  /**
+   * The rest of the stream as a byte stream that reads when it is read from. Cancelling it, as a `break` out of a loop over
+   * it does, ends that stream, not the connection: the next use of this property gives a fresh one.
+   */
   get readable(): ReadableStream<Bytes> {
-    return this.#readable ??= readableOf(this);
+    return this.#readable ??= byteStreamOf(this, () => this.#readable = null);
   }
 
   /**
@@ -289,7 +531,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    */
   feedData(data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) {
-      throw new TypeError(`Cannot feed data: it must be a Uint8Array, not "${typeof data}"`);
+      throw new TypeError(`Cannot feed data: it must be a Uint8Array, not ${describeType(data)}`);
     }
     if (this.#queue.ended) throw new Error("Cannot feed data: the end of the stream was fed");
     if (data.length > 0) this.#queue.feed(data);
@@ -308,7 +550,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    */
   setException(error: Error): void {
     if (!(error instanceof Error)) {
-      throw new TypeError(`Cannot set the exception of a reader: it must be an Error, not "${typeof error}"`);
+      throw new TypeError(`Cannot set the exception of a reader: it must be an Error, not ${describeType(error)}`);
     }
     this.#queue.fail(error);
   }
@@ -328,32 +570,13 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * @returns The lines
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Bytes> {
-    return iterate(() => this.readline(), (line) => line);
+    return new Lines(this);
   }
 
-  /** A search that goes on where it stopped, and overruns where the rule R4 says so. */
-  #searchFor(separators: Separators, doing: string, limit = this.limit): Finder {
-    const search = new Search(separators);
-    const { buffer } = this.#queue;
-    const window = limit + separators.longest;
-    let expected = buffer.taken;
-    return () => {
-      if (buffer.taken !== expected) {
-        // Another read took bytes while this one waited.
-        search.reset();
-        expected = buffer.taken;
-      }
-      const match = search.next(buffer, Math.min(buffer.length, window));
-      if (match !== null && match.start <= limit) return match;
-      if (match === null && buffer.length < window) return undefined;
-      search.reset();
-      throw match === null
-        ? new LimitOverrunError(`Cannot ${doing}: there is none within the limit of ${limit} bytes`, limit + 1)
-        : new LimitOverrunError(
-          `Cannot ${doing}: it starts after ${match.start} bytes, beyond the limit of ${limit}`,
-          match.start,
-        );
-    };
+  #until(separator: Separator | readonly Separator[], limit: number = this.limit): Until {
+    const problem = limitProblem("read until a separator", limit);
+    if (problem !== null) throw problem;
+    return { separators: new Separators(separator), limit };
   }
 
   static {
@@ -371,138 +594,55 @@ export function queueOf(reader: StreamReader): ReadQueue {
   return queueOfReader(reader);
 }
 
-// The attempts. That they are no closures spares a read 0.1 KB of garbage.
+/** The lines of a reader as bytes. An object of its own is 3 times as fast as an async generator. */
+class Lines implements AsyncIterableIterator<Bytes> {
+  readonly #reader: StreamReader;
+  #done = false;
 
-type Finder = () => Match | undefined;
-
-function takeSome(queue: ReadQueue, n: number): Bytes | undefined {
-  const { length } = queue.buffer;
-  if (length > 0 && n > 0) return queue.take(Math.min(n, length));
-  return n === 0 || queue.atEnd() ? NOTHING : undefined;
-}
-
-function takeAllAtEnd(queue: ReadQueue): Bytes | undefined {
-  const { buffer, ended, exception } = queue;
-  if (buffer.length > 0) return ended || exception !== null ? queue.take(buffer.length) : undefined;
-  return queue.atEnd() ? NOTHING : undefined;
-}
-
-function takeExactly(queue: ReadQueue, n: number): Bytes | undefined {
-  return queue.buffer.length >= n ? queue.take(n) : failAtEnd(queue, n);
-}
-
-function takeLine(queue: ReadQueue, find: Finder): Bytes | undefined {
-  const line = find();
-  return line !== undefined ? queue.take(line.end) : takeAllAtEnd(queue);
-}
-
-function takeMatch(queue: ReadQueue, find: Finder): Bytes | undefined {
-  const match = find();
-  return match !== undefined ? queue.take(match.end) : failAtEnd(queue, null);
-}
-
-function takeInto(queue: ReadQueue, p: Uint8Array): number | null | undefined {
-  if (queue.buffer.length > 0 || p.length === 0) return queue.takeInto(p);
-  return queue.atEnd() ? null : undefined;
-}
-
-function peekAt(queue: ReadQueue, n: number): Bytes | undefined {
-  const { buffer } = queue;
-  if (buffer.length >= n) return buffer.peek(n);
-  return queue.atEnd() ? buffer.peek(buffer.length) : undefined;
-}
-
-function failAtEnd(queue: ReadQueue, expected: number | null): undefined {
-  if (queue.atEnd()) throw new IncompleteReadError(queue.take(queue.buffer.length), expected);
-}
-
-const NOTHING = new Uint8Array(0);
-const NEWLINE = 10;
-const newlines = new Separators("\n");
-
-function separatorsOf(separator: Separator | readonly Separator[]): Separators | TypeError {
-  try {
-    return new Separators(separator);
-  } catch (error) {
-    return error as TypeError;
+  constructor(reader: StreamReader) {
+    this.#reader = reader;
   }
+
+  next(): Promise<IteratorResult<Bytes>> {
+    return this.#done ? this.return() : this.#reader.readline().then(this.#toResult);
+  }
+
+  return(): Promise<IteratorResult<Bytes>> {
+    this.#done = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  readonly #toResult = (line: Bytes): IteratorResult<Bytes> => {
+    this.#done ||= line.length === 0;
+    return this.#done ? { done: true, value: undefined } : { done: false, value: line };
+  };
 }
 
-function refuseSize(doing: string, n: unknown): Promise<never> {
-  return Promise.reject(
-    typeof n === "number"
-      ? new RangeError(`Cannot ${doing}: the size must be a whole number of bytes, not "${n}"`)
-      : new TypeError(`Cannot ${doing}: the size must be a number, not "${typeof n}"`),
-  );
+function sizeProblem(doing: string, n: unknown, least = 0): Error | null {
+  if (Number.isInteger(n) && (n as number) >= least) return null;
+  return typeof n === "number"
+    ? new RangeError(`Cannot ${doing}: the size must be a whole number of bytes, not ${n}`)
+    : new TypeError(`Cannot ${doing}: the size must be a number, not ${describe(n)}`);
 }
 
-function refusalOfLimit(doing: string, limit: unknown): Error | null {
+function limitProblem(doing: string, limit: unknown): Error | null {
   if (typeof limit !== "number") {
-    return new TypeError(`Cannot ${doing}: the limit must be a number, not "${typeof limit}"`);
+    return new TypeError(`Cannot ${doing}: the limit must be a number, not ${describe(limit)}`);
   }
   if (limit > 0 && (Number.isInteger(limit) || limit === Infinity)) return null;
-  return new RangeError(`Cannot ${doing}: the limit must be a whole number above 0, not "${limit}"`);
+  return new RangeError(`Cannot ${doing}: the limit must be a whole number above 0, not ${describe(limit)}`);
 }
 
-function readableOf(reader: StreamReader): ReadableStream<Bytes> {
-  const cancelled = new AbortController();
-  return new ReadableStream({
-    type: "bytes",
-    async pull(controller) {
-      try {
-        // No more than is asked for: what lies in the stream is lost to the reader.
-        const n = controller.byobRequest?.view?.byteLength ?? DEFAULT_LIMIT;
-        const bytes = await reader.read(n, { signal: cancelled.signal });
-        if (bytes.length > 0) return controller.enqueue(bytes.slice());
-        controller.close();
-        // A pending BYOB request must be answered for the close to be seen.
-        controller.byobRequest?.respond(0);
-      } catch (error) {
-        if (!cancelled.signal.aborted) controller.error(error);
-      }
-    },
-    cancel(reason) {
-      cancelled.abort(reason);
-    },
-  }, { highWaterMark: 0 });
+function decoderProblem(decoder: unknown): TypeError | null {
+  if (typeof (decoder as Partial<Decoder<unknown>> | null | undefined)?.decode === "function") return null;
+  return new TypeError(`Cannot read a message: the decoder must have decode(), unlike ${describeType(decoder)}`);
 }
 
-function withoutEnd(line: string): string {
-  return line.endsWith("\n") ? line.slice(0, line.endsWith("\r\n") ? -2 : -1) : line;
-}
-
-/**
- * Decodes a line after the other, as one decoder of the whole would: only at the start a byte order mark is one, and the
- * "\n" is decoded too, as it ends what is no valid text.
- */
-function lineDecoder(encoding: string): (line: Uint8Array) => string {
-  let decoder = new TextDecoder(encoding);
-  if (decoder.encoding.startsWith("utf-16")) {
-    throw new RangeError(`Cannot read lines: the encoding "${encoding}" does not keep ASCII as it is`);
-  }
-  const decoderOfTheRest = new TextDecoder(encoding, { ignoreBOM: true });
-  return (line) => {
-    const text = decoder.decode(line);
-    decoder = decoderOfTheRest;
-    return text;
-  };
-}
-
-/** Iterates over lines until an empty one. An object of its own is 3 times as fast as an async generator. */
-function iterate<T>(readline: () => Promise<Bytes>, convert: (line: Bytes) => T): AsyncIterableIterator<T> {
-  let done = false;
-  const toResult = (line: Bytes): IteratorResult<T> => {
-    done ||= line.length === 0;
-    return done ? { done: true, value: undefined } : { done: false, value: convert(line) };
-  };
-  return {
-    next: () => done ? Promise.resolve({ done, value: undefined }) : readline().then(toResult),
-    return: () => {
-      done = true;
-      return Promise.resolve({ done, value: undefined });
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+function orderProblem(littleEndian: unknown): TypeError | null {
+  if (typeof littleEndian === "boolean") return null;
+  return new TypeError(`Cannot read an integer: littleEndian must be a boolean, not ${describe(littleEndian)}`);
 }

@@ -117,7 +117,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     const target = this.#target;
     if (target !== null) {
       this.#target = null;
-      this.#queue.filledTarget(target, n);
+      this.#queue.targetFilled(target, n);
     } else {
       this.#queue.give(this.#landing.passOn(), n);
     }
@@ -131,6 +131,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   override eofReceived(): boolean {
     this.#landing.release();
     this.#queue.end();
+    this.#queue.targetUnfilled();
     return true;
   }
 
@@ -153,6 +154,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     this.#lostWith = error;
     if (error === null) this.#queue.end();
     else this.#queue.fail(error);
+    this.#queue.targetUnfilled();
     this.#landing.abandon();
     this.#gate.lose(error);
   }

@@ -157,14 +157,8 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     else this.#reads.resume();
   }
 
-  /**
-   * Lends the promise of the read that {@linkcode resumeReading} just began. See `ReadPump.ride`.
-   *
-   * @param landed Called when what the read brought was dealt with; what it returns or throws settles the promise
-   * @returns The promise
-   */
-  rideRead<T>(landed: () => T | Promise<T>): Promise<T> {
-    return this.#reads.ride(landed);
+  afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
+    return this.#reads.afterRead(settle);
   }
 
   write(data: Uint8Array | string): void {

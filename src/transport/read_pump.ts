@@ -151,13 +151,14 @@ export class ReadPump {
   }
 
   /**
-   * Lends the promise of the read that was just begun, which spares who asked for it a promise of its own.
+   * Waits for the end of the read under way. See {@linkcode ReadTransport.afterRead}.
    *
-   * @param landed Called when what the read brought was dealt with; what it returns or throws settles the promise
-   * @returns The promise
+   * @param settle Called when what the read brought was dealt with; at once if none is under way
+   * @returns What it returns or throws: the promise of the read, so that it costs none of its own
    */
-  ride<T>(landed: () => T | Promise<T>): Promise<T> {
-    this.#rider = landed;
+  afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
+    if (!UNDER_WAY.has(this.#state)) return new Promise((resolve) => resolve(settle()));
+    this.#rider = settle;
     return this.#promise as Promise<T>;
   }
 
@@ -184,8 +185,7 @@ export class ReadPump {
   discard(): Promise<unknown> {
     const done = new Promise<number | null>((resolve) => this.#settled = resolve);
     if (this.#state !== "stopping") {
-      this.#landing ??= new ReceiveBuffer();
-      this.#memory = this.#landing.acquire(this.#expectation.size);
+      this.#lendForDiscarding();
       this.#issue();
     }
     this.#state = "discarding";
@@ -257,6 +257,12 @@ export class ReadPump {
     this.#source = "landing";
   }
 
+  #lendForDiscarding(): void {
+    this.#landing ??= new ReceiveBuffer();
+    this.#memory = this.#landing.acquire(this.#expectation.size);
+    this.#source = "landing";
+  }
+
   #issue(): void {
     this.#promise = readFrom(this.#conn, this.#memory).then(this.#onRead, this.#onError);
   }
@@ -289,12 +295,18 @@ export class ReadPump {
         this.#deliver(n);
         break;
       case "keeping":
+        // A protocol's memory is in use while a read is under way, and no longer (SPEC M3).
+        if (n !== null && this.#source !== "landing") {
+          this.#memory = copyOf(this.#memory, n);
+          this.#source = "given away";
+        }
         this.#kept = n;
         this.#state = "kept";
         break;
       case "discarding":
         if (n === null) return this.#end(n);
         this.#discarded += n;
+        if (this.#source !== "landing") this.#lendForDiscarding();
         this.#issue();
         break;
       default:
@@ -374,6 +386,9 @@ export class ReadPump {
     this.#source = "landing";
   }
 }
+
+/** The states in which a read is under way. */
+const UNDER_WAY: ReadonlySet<State> = new Set(["reading", "keeping", "stopping", "discarding", "detached"]);
 
 const NO_MEMORY = new Uint8Array(0);
 const MOST_DROPPED = 1 << 20;

@@ -130,6 +130,17 @@ export interface ReadTransport extends BaseTransport {
   pauseReading(): void;
   /** Lets them come again. */
   resumeReading(): void;
+  /**
+   * For transports whose reads cannot be taken back; optional. Tells when the read into the memory that `getBuffer` gave is
+   * over: whatever it brought was handed over, or never will be, and nothing writes to that memory any more.
+   *
+   * Without this method, the protocol has its memory back when `bufferUpdated`, `eofReceived` or `connectionLost` is called.
+   * With it, `connectionLost` may come first.
+   *
+   * @param settle Called once when the read is over; at once if none is under way
+   * @returns What `settle` returns, or throws; it spares whoever waits for the read a promise of its own
+   */
+  afterRead?<T>(settle: () => T | Promise<T>): Promise<T>;
 }
 
 /** The size of a write buffer, and when to pause and resume. In bytes. */

@@ -134,7 +134,7 @@ class Model {
         return atEnd(() => `IncompleteReadError(${take(buffer.length)}, ${operation.n})`);
       case "peek":
         if (operation.n > 2 * this.#limit) {
-          return `RangeError: Cannot peek "${operation.n}" bytes: at most ${
+          return `RangeError: Cannot peek ${operation.n} bytes: at most ${
             2 * this.#limit
           }, twice the limit, are buffered`;
         }
@@ -205,13 +205,13 @@ async function run(one: Case): Promise<string | null> {
       case "feed": {
         let data = bytes(operation.data);
         if (model.ended) break;
-        const target = queue.lendTarget();
-        if (target !== null && data.length > 0) {
+        const target = data.length > 0 ? queue.lendTarget() : null;
+        if (target !== null) {
           // As a transport does that read right into it.
           const direct = data.subarray(0, target.length);
           target.set(direct);
           model.filled(direct);
-          queue.filledTarget(target, direct.length);
+          queue.targetFilled(target, direct.length);
           data = data.subarray(direct.length);
           await hops();
         }

@@ -46,7 +46,7 @@ test("createSubprocessExec() inherits stdin, stdout and stderr", async () => {
 
 test("createSubprocessExec() refuses a wrong limit and wrong options, before it starts anything", async () => {
   for (const limit of [0, -1, NaN]) {
-    await assertRejects(() => createSubprocessExec("sh", ["-c", "exit 0"], { limit }), RangeError, `not "${limit}"`);
+    await assertRejects(() => createSubprocessExec("sh", ["-c", "exit 0"], { limit }), RangeError, `not ${limit}`);
   }
   const options = { ...inOut, bufsize: 0 } as typeof inOut;
   await assertRejects(() => createSubprocessExec("sh", [], options), TypeError, 'there is no option "bufsize"');

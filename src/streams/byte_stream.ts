@@ -4,19 +4,20 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
-import type { StreamReader } from "./stream_reader.ts";
+import type { ReadQueue } from "./read_queue.ts";
+import { SOME } from "./reads.ts";
 
 /** The most bytes of one chunk, unless the consumer brings memory of its own. */
 const MOST_AT_ONCE = 65536;
 
 /**
- * Makes a byte stream that reads from a reader when it is read from, and not before.
+ * Makes a byte stream that reads when it is read from, and not before.
  *
- * @param reader The reader
+ * @param queue What to read from
  * @param onEnd Called when the stream is cancelled or fails, so that it is of no more use, though the reader may be
  * @returns The stream
  */
-export function byteStreamOf(reader: StreamReader, onEnd: () => void): ReadableStream<Bytes> {
+export function byteStreamOf(queue: ReadQueue, onEnd: () => void): ReadableStream<Bytes> {
   const cancelled = new AbortController();
   return new ReadableStream({
     type: "bytes",
@@ -24,7 +25,7 @@ export function byteStreamOf(reader: StreamReader, onEnd: () => void): ReadableS
       try {
         // No more than is asked for: what lies in the stream is lost to the reader.
         const n = controller.byobRequest?.view?.byteLength ?? MOST_AT_ONCE;
-        const bytes = await reader.read(n, { signal: cancelled.signal });
+        const bytes = await queue.get(SOME, n, { signal: cancelled.signal });
         // A copy, as the stream transfers what it is given.
         if (bytes.length > 0) return controller.enqueue(bytes.slice());
         controller.close();

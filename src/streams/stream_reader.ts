@@ -501,7 +501,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * it does, ends that stream, not the connection: the next use of this property gives a fresh one.
    */
   get readable(): ReadableStream<Bytes> {
-    return this.#readable ??= byteStreamOf(this, () => this.#readable = null);
+    return this.#readable ??= byteStreamOf(this.#queue, () => this.#readable = null);
   }
 
   /**

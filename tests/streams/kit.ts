@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { assertStrictEquals } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import type { BaseProtocolLike, ReadTransport } from "../../src/transport/types.ts";
@@ -114,4 +115,15 @@ export class RecordingTransport implements ReadTransport {
   getProtocol(): BaseProtocolLike {
     throw new Error("there is none");
   }
+}
+
+/** Expects a rejection with the very reason of a signal. */
+export async function assertReason(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  let thrown: unknown = "nothing";
+  try {
+    await promise;
+  } catch (error) {
+    thrown = error;
+  }
+  assertStrictEquals(thrown, signal.reason);
 }

@@ -316,11 +316,11 @@ export class ReadQueue {
       if ((this.#state as State) === "waiting" && this.#resolve === null) return this.#wait();
     }
     if (this.#state !== "landed") return;
-    const [outcome, result] = [this.#outcome, this.#result];
+    const result = this.#result;
     this.#result = undefined;
-    if (this.#resolve !== null) return this.#settle(outcome, result);
+    if (this.#resolve !== null) return this.#settle(this.#outcome, result);
     this.#state = "idle";
-    if (outcome === "error") throw result;
+    if (this.#outcome === "error") throw result;
     return result;
   }
 
@@ -345,8 +345,10 @@ export class ReadQueue {
   #finish(outcome: Outcome, result: unknown): void {
     this.#read = this.#target = null;
     this.#argument = undefined;
-    this.#stopListening?.();
-    this.#stopListening = null;
+    if (this.#stopListening !== null) {
+      this.#stopListening();
+      this.#stopListening = null;
+    }
     if (this.#state === "waiting" && this.#resolve !== null) return this.#settle(outcome, result);
     this.#state = "landed";
     this.#outcome = outcome;

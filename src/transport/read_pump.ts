@@ -157,7 +157,7 @@ export class ReadPump {
    * @returns What it returns or throws: the promise of the read, so that it costs none of its own
    */
   afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
-    if (!UNDER_WAY.has(this.#state)) return new Promise((resolve) => resolve(settle()));
+    if (this.#state !== "reading" && !UNDER_WAY.has(this.#state)) return new Promise((resolve) => resolve(settle()));
     this.#rider = settle;
     return this.#promise as Promise<T>;
   }

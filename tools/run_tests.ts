@@ -15,6 +15,8 @@ import { batches, testFiles } from "./run_tests/files.ts";
 import { type Counts, readOutput, sum } from "./run_tests/output.ts";
 
 const FLAGS = ["--sanitize-ops", "--sanitize-resources"];
+// The exit statuses of a process that SIGINT or SIGTERM ended.
+const INTERRUPTED = [130, 143];
 const NO_COUNTS: Counts = { passed: 0, failed: 0, ignored: 0 };
 
 /** What the command line asks for. */
@@ -53,10 +55,13 @@ async function deno(args: string[], stopped: AbortSignal): Promise<{ code: numbe
 }
 
 /** Runs batch after batch until none is left. */
-async function work(queue: string[][], options: Options, totals: Totals, stopped: AbortSignal): Promise<void> {
-  for (let files; !stopped.aborted && (files = queue.shift()) !== undefined;) {
-    const { code, output } = await deno(["test", "-A", "--no-check", ...FLAGS, ...options.flags, ...files], stopped);
-    if (stopped.aborted) return;
+async function work(queue: string[][], options: Options, totals: Totals, stop: AbortController): Promise<void> {
+  const { signal } = stop;
+  for (let files; !signal.aborted && (files = queue.shift()) !== undefined;) {
+    const { code, output } = await deno(["test", "-A", "--no-check", ...FLAGS, ...options.flags, ...files], signal);
+    // A terminal sends Ctrl-C to all processes, and a child may end before the listener here is called.
+    if (INTERRUPTED.includes(code)) stop.abort();
+    if (signal.aborted) return;
     const result = readOutput(output, code, files);
     totals.counts = sum(totals.counts, result.counts);
     totals.failures.push(...result.failures);
@@ -84,7 +89,7 @@ async function main(args: readonly string[]): Promise<number> {
     totals.failures.push("deno check");
   } else {
     const queue = batches(files);
-    await Promise.all(Array.from({ length: jobs }, () => work(queue, options, totals, stop.signal)));
+    await Promise.all(Array.from({ length: jobs }, () => work(queue, options, totals, stop)));
   }
 
   const { passed, failed, ignored } = totals.counts;

@@ -1,7 +1,7 @@
 // The runner decides what everybody believes of the tests, so each way that a run can end is provoked here, in a folder
 // of its own.
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { batches } from "../../tools/run_tests/files.ts";
 import { readOutput } from "../../tools/run_tests/output.ts";
 import { text } from "../support/bytes.ts";
@@ -100,31 +100,33 @@ Deno.test("run_tests.ts fails if there is no test, and runs what it is told to",
   assertEquals(none.code, 1);
 });
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.test(`run_tests.ts ends what it runs at ${signal}, says so, and fails`, async () => {
-    const source =
-      `Deno.test("long", () => {\n  Deno.writeTextFileSync("pid", String(Deno.pid));\n  return new Promise((resolve) => setTimeout(resolve, 60_000));\n});\n`;
-    const root = folder({ "a_test.ts": source });
-    const watcher = Deno.watchFs(root);
-    const process = start(root, []);
-    for await (const { paths } of watcher) {
-      if (paths.some((path) => path.endsWith("/pid") && Deno.readTextFileSync(path) !== "")) break;
-    }
-    const test = Number(Deno.readTextFileSync(`${root}/pid`));
-    process.kill(signal);
-    const { code, stdout, stderr } = await process.output();
-    assertEquals(text(stderr), "");
-    assertMatch(text(stdout), /Interrupted: not all tests were run\nFAILED \| 0 passed/);
-    assertEquals(code, 130);
-    let alive = true;
-    try {
-      Deno.kill(test, "SIGCONT");
-    } catch {
-      alive = false;
-    }
-    assert(!alive, "the test goes on");
-  });
+/** Runs a test that never ends, sends a signal when it has begun, and expects an orderly end. */
+async function interrupt(signal: Deno.Signal, target: (runner: number, test: number) => number): Promise<void> {
+  const source = `Deno.test("long", () => {
+    Deno.writeTextFileSync("pid.new", String(Deno.pid));
+    Deno.renameSync("pid.new", "pid");
+    return new Promise((resolve) => setTimeout(resolve, 60_000));
+  });\n`;
+  const root = folder({ "a_test.ts": source });
+  const watcher = Deno.watchFs(root);
+  const process = start(root, []);
+  for await (const { paths } of watcher) if (paths.some((path) => path.endsWith("/pid"))) break;
+  const test = Number(Deno.readTextFileSync(`${root}/pid`));
+  Deno.kill(target(process.pid, test), signal);
+  const { code, stdout, stderr } = await process.output();
+  assertEquals(text(stderr), "");
+  assertMatch(text(stdout), /time\nInterrupted: not all tests were run\nFAILED \| 0 passed \| 0 failed/);
+  assertEquals(code, 130);
+  assertThrows(() => Deno.kill(test, "SIGCONT"));
 }
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`run_tests.ts ends its processes at ${signal}, says that it was interrupted, and fails`, () =>
+    interrupt(signal, (runner) => runner));
+}
+
+Deno.test("run_tests.ts is interrupted as well if SIGINT reaches one of its processes first", () =>
+  interrupt("SIGINT", (_, test) => test));
 
 Deno.test("batches() keeps folders apart, and runs what tests most at once alone and first", () => {
   const files = [

@@ -44,5 +44,7 @@ Deno.test("docs/CONTRACT.md names for each rule a test file that names the rule"
 });
 
 Deno.test("namedIn() finds the rules in brackets, ranges too", () => {
-  assertEquals(namedIn(`"reads [R2, R4]", "all [R2–R4]", list[0], [X]`), ["R2", "R4", "R2", "R3", "R4"]);
+  const [open, close] = "[]"; // Not in one piece, so that tools/rules.ts does not count them.
+  const source = `"reads ${open}R2, R4${close}", "all ${open}R2–R4${close}", list[0], [X]`;
+  assertEquals(namedIn(source), ["R2", "R4", "R2", "R3", "R4"]);
 });

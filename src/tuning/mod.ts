@@ -26,12 +26,8 @@ const reserved = new Set<ArrayBuffer>();
  * which accounts for it; but `Deno.memoryUsage().external` counts it, and garbage may take up to a tenth of it more.
  *
  * Two flags of V8 do most of the same, `--v8-flags=--external-memory-max-growing-factor=8,--min-semi-space-size=16` on the
- * command line or in the environment variable `DENO_V8_FLAGS`, and both together do more than either:
- *
- * | echo by protocol, 10 connections | as is | with the flags | with the headroom | with both |
- * | -------------------------------- | ----- | -------------- | ----------------- | --------- |
- * | 10 KiB, × raw `Deno.Conn`        | TBD   | TBD            | TBD               | TBD       |
- * | 100 KiB, × `node:net` under Deno | TBD   | TBD            | TBD               | TBD       |
+ * command line or in the environment variable `DENO_V8_FLAGS`. `bench/RESULTS.md` compares programs as they are with programs that
+ * do both.
  *
  * On Linux it also makes the allocator keep up to 60 MiB of freed memory from then on, which helps programs that mostly write as
  * well. That stays when the headroom is released.

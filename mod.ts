@@ -19,7 +19,7 @@
  *
  * await using connection = await openConnection({ port: (server.addrs[0] as Deno.NetAddr).port });
  * connection.writer.write("hello\n");
- * console.log(new TextDecoder().decode(await connection.reader.readline()));
+ * console.log(await connection.reader.readline({ encoding: "utf-8" }));
  * ```
  *
  * @example A server with a protocol: callbacks, and the highest speed

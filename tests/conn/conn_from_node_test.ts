@@ -23,7 +23,7 @@ Deno.test("connFromNode() throws a TypeError at streams of objects and of text",
   assertThrows(() => connFromNode(new Duplex({ ...methods, encoding: "utf8" })), TypeError);
 });
 
-Deno.test("connFromNode() tells the addresses of a socket, and none of another stream", async () => {
+Deno.test("connFromNode() has the addresses of a socket, and none for another stream", async () => {
   const [near, far] = await socketPair();
   const [a, b] = [connFromNode(near), connFromNode(far)];
   assertEquals(a.remoteAddr, { transport: "tcp", hostname: "127.0.0.1", port: far.localPort! });

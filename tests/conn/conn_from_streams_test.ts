@@ -157,7 +157,7 @@ Deno.test("connFromWritable() interrupts whatever waits at close(), even if the 
   await rejected;
 });
 
-Deno.test("connFromWritable() closes the stream at close(), or aborts it amid a write", async () => {
+Deno.test("connFromWritable() closes the stream at close(), or aborts it during a write", async () => {
   const events: string[] = [];
   const sink = (write: () => Promise<void>) => ({
     write,

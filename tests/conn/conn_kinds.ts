@@ -15,7 +15,7 @@ export { socketPair, tcpPair, unixPair };
 export interface ConnKind {
   name: string;
   pair(): Promise<[ConnLike, ConnLike]>;
-  /** The most bytes that writes are done with while nobody reads. */
+  /** The most bytes that writes accept while the peer does not read. */
   bound: number;
   /** A second read or write while one waits is refused. Deno's own conns let it wait for its turn instead. */
   busy: boolean;
@@ -26,7 +26,7 @@ export interface ConnKind {
 }
 
 const MiB = 1 << 20;
-// The system grows the buffers of a socket as it likes; this is beyond its limits, and far from unbounded.
+// More than any system buffers for a socket.
 const SYSTEM_BOUND = 32 * MiB;
 
 export const kinds: ConnKind[] = [

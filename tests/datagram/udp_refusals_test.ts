@@ -20,7 +20,7 @@ Deno.test("RefusalWatch finds a refusal that comes long after the send [D1]", as
   const peer: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port };
   const watch = watchRefusals(socket, peer, refused.resolve)!;
   const told = Promise.withResolvers<void>();
-  // It is told of the send before there is one: what it looks for at once is not there yet.
+  // sent() is called before the send: the first look finds nothing.
   watch.sent();
   setTimeout(() => socket.send(new Uint8Array(1), port, "127.0.0.1", () => told.resolve()), 10);
   assertInstanceOf(await refused.promise, Deno.errors.ConnectionRefused);

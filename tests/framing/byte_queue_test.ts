@@ -41,7 +41,7 @@ Deno.test("ByteQueue is a queue of bytes, whatever is appended, taken and droppe
           taken += n;
           break;
         case 3: {
-          // What is adopted is nobody else's to write to, and not the buffer's either.
+          // Adopted memory is written to neither by the test nor by the queue.
           const view = random.fill(new Uint8Array(random.integer(0, largest)));
           buffer.adopt(view);
           model.push(...view);
@@ -164,7 +164,7 @@ Deno.test("ByteQueue hands out no memory that another queue uses, or used before
           const piece = queue.take(n);
           if (queue === mine) buffers.add(piece.buffer);
           else assert(!buffers.has(piece.buffer), `${n} of ${size} bytes share a buffer`);
-          assert(!new Uint8Array(piece.buffer).includes(queue === mine ? 2 : 1), `${n} of ${size} bytes beside others`);
+          assert(!new Uint8Array(piece.buffer).includes(queue === mine ? 2 : 1), `${n} of ${size} bytes with others`);
         }
       }
     }

@@ -2,7 +2,7 @@
  * Tests of asyncio and uvloop themselves, named after the originals: what their users count on, and have seen break.
  *
  * From CPython's Lib/test/test_asyncio: test_server.py, test_streams.py, test_events.py, test_selector_events.py; from
- * uvloop's tests: test_tcp.py, test_unix.py. Where this package differs on purpose the test says so.
+ * uvloop's tests: test_tcp.py, test_unix.py. Where this package differs on purpose the test says why.
  */
 import {
   assert,

@@ -235,7 +235,7 @@ Deno.test("of addresses that connect together one is kept, and the others are cl
   await until(() => openDescriptors() <= before);
 });
 
-Deno.test("a name that nobody knows is NotFound [V3]", async () => {
+Deno.test("an unknown name is NotFound [V3]", async () => {
   const error = await assertRejects(
     () => openConnection({ hostname: "no-such-host.invalid", port: 1 }),
     Deno.errors.NotFound,
@@ -373,7 +373,7 @@ Deno.test("a conn that is closed already is refused without BadResource", async 
   await assertRejects(() => openConnection({ conn }), Deno.errors.ConnectionAborted, "Cannot connect");
 });
 
-Deno.test("a conn of Deno's own TLS is told of as TLS, and closed in order [W7]", async () => {
+Deno.test("a conn of Deno's own TLS has the extra info of TLS, and is closed in order [W7]", async () => {
   const { cert, key } = certificate;
   const received: number[] = [];
   await using server = await startServer(async (reader) => void received.push((await reader.read()).length), {

@@ -1,4 +1,4 @@
-/** A listener that accepts what the test says, when it says so. */
+/** A listener whose accepts the test settles. */
 import { type ConnLike, connPair } from "../../mod.ts";
 
 /** The listener. */

@@ -128,7 +128,7 @@ Deno.test("0.0.0.0 covers the other IPv4 addresses: no conflict, and each is ser
 if (hasIpv6) {
   const pairs = [["0.0.0.0", "::"], ["::", "0.0.0.0"], ["127.0.0.1", "::"], ["::", "0:0:0::0", "::1", "0.0.0.0"]];
   for (const hostname of pairs) {
-    Deno.test(`${hostname.join(" beside ")}: no conflict, and both IP versions are served on one port [V4]`, async () => {
+    Deno.test(`${hostname.join(" and ")}: no conflict, and both IP versions are served on one port [V4]`, async () => {
       for (const port of [0, freePort()]) {
         await using server = await createServer(() => new EchoProtocol(), { hostname, port });
         const unique = hostname.filter((one) => one !== "0:0:0::0");
@@ -139,7 +139,7 @@ if (hasIpv6) {
     });
   }
 
-  Deno.test("0.0.0.0 beside :: is AddrInUse where another server has either, and neither stays bound [V4]", async () => {
+  Deno.test("0.0.0.0 and :: are AddrInUse where another server has either, and neither stays bound [V4]", async () => {
     const hostname = ["0.0.0.0", "::"];
     for (const other of ["0.0.0.0", "::", "127.0.0.1", "::1"]) {
       using taken = Deno.listen({ hostname: other, port: 0 });

@@ -34,11 +34,11 @@ Deno.test(`${TOTAL} connections, ${BATCH} at a time, leave no descriptor and no 
     growths.push(Deno.memoryUsage().rss - rss);
   }
   await until(() => openDescriptors() <= descriptors);
-  // A heap grows when it likes, a leak in every round: each connection left behind would cost 10 KiB.
+  // A heap grows now and then, a leak in every round: each leaked connection costs 10 KiB.
   assertLess(Math.min(...growths), 5120 * TOTAL / ROUNDS, `the memory grew each time: by "${growths}" bytes`);
 });
 
-/** How many descriptors a process may have, as far as that is told. */
+/** The limit of descriptors of a process, if the system tells it. */
 function descriptorLimit(): number {
   try {
     return Number(/Max open files\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/limits"))?.[1] ?? 1024);

@@ -41,7 +41,7 @@ const badConnect: Bad[] = [
   ["a port that is NaN", { port: NaN }, RangeError, "from 0 to 65535, not NaN"],
   ["a negative port", { port: -1 }, RangeError, "from 0 to 65535, not -1"],
   ["a port too large", { port: 65536 }, RangeError, "from 0 to 65535, not 65536"],
-  ["a port that nobody listens on", { port: 0 }, RangeError, "from 1 to 65535, not 0"],
+  ["port 0", { port: 0 }, RangeError, "from 1 to 65535, not 0"],
   ["a broken port", { port: 80.5 }, RangeError, "from 0 to 65535, not 80.5"],
   ["an empty hostname", { port: 1, hostname: "" }, TypeError, "hostname must be a non-empty string"],
   ["a hostname of another type", { port: 1, hostname: 127 }, TypeError, "hostname must be a non-empty string"],

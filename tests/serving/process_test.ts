@@ -216,7 +216,7 @@ Deno.test("errors of handlers and protocols never end the process: they are prin
   assert(!stderr.includes("Uncaught"), stderr);
 });
 
-Deno.test("a program that reads to the end of its input and answers ends by itself", () =>
+Deno.test("a program that reads its input to EOF and answers ends", () =>
   ends(
     `
     import { openConnection, startServer } from "@tideline/net";

@@ -111,7 +111,7 @@ Deno.test("without onError accept errors go to the exception handler; one that t
   }
 });
 
-Deno.test("a listener that somebody else closes closes the server, with one report [V6]", async () => {
+Deno.test("a listener that is closed from outside closes the server, with one report [V6]", async () => {
   const errors: Error[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const server = await createServer(() => new Protocol(), { listener, onError: (e) => errors.push(e) });
@@ -175,7 +175,7 @@ Deno.test("the errors of protocols of a server go to its onError, with the serve
 });
 
 for (const kind of tlsKinds) {
-  Deno.test(`${kind.name}: a failed handshake is reported, reaches no protocol, and delays nobody [T2]`, async () => {
+  Deno.test(`${kind.name}: a failed handshake is reported, reaches no protocol, and delays no other client [T2]`, async () => {
     const reports: ErrorContext[] = [];
     let made = 0;
     await using server = await kind.createServer(() => {

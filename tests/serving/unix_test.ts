@@ -136,7 +136,7 @@ Deno.test("any other file is AddrInUse, and left alone [V8]", async () => {
   await until(() => openDescriptors() <= before);
 });
 
-Deno.test("a server unlinks its own file only: not the one that somebody put there since [V8]", async () => {
+Deno.test("a server unlinks its own file only, not one that replaced it [V8]", async () => {
   const path = socketPath();
   const first = await createUnixServer(factory, { path });
   Deno.removeSync(path);
@@ -334,7 +334,7 @@ s.listen()
 sys.stdin.read()
 `;
 
-Deno.test("a Unix server at a stale path whose file somebody replaces meanwhile leaves the new file alone [V8]", async () => {
+Deno.test("a Unix server at a stale path leaves a file alone that replaces the stale one meanwhile [V8]", async () => {
   const path = socketPath();
   await leaveStale(path);
   const creating = createUnixServer(factory, { path });

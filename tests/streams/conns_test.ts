@@ -216,7 +216,7 @@ for (const kind of Object.keys(kinds)) {
       else await sending;
       sent += piece;
       if (result instanceof Uint8Array) consumed += text(result);
-      // A readinto that was done has put its bytes into memory that nobody kept here.
+      // A completed readinto() has put its bytes into an array that is not kept here.
       else if (typeof result === "number") consumed += sent.slice(consumed.length, consumed.length + result);
       else assertEquals(result, "enough");
     }

@@ -1,4 +1,4 @@
-/** Who waits for drain, and for the end [S2, S3]. */
+/** Waiting for drain() and for the end of the connection [S2, S3]. */
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { DrainGate } from "../../src/streams/drain_gate.ts";
 
@@ -27,7 +27,7 @@ Deno.test("DrainGate.drain() passes while open, and waits while shut [S2]", asyn
   gate.lose(null);
 });
 
-Deno.test("DrainGate.lose() rejects who waits with its error, else ConnectionReset [S2]", async () => {
+Deno.test("DrainGate.lose() rejects waiting drains with its error, else ConnectionReset [S2]", async () => {
   for (const error of [oops, null]) {
     const gate = new DrainGate();
     gate.pause();

@@ -129,7 +129,7 @@ for (const kind of kinds) {
     });
   }
 
-  Deno.test(`${kind.name}: 50 connections are served right beside one that detaches all it is handed [M5]`, async () => {
+  Deno.test(`${kind.name}: 50 connections are served correctly while another detaches all memory it gets [M5]`, async () => {
     class Echo extends Protocol {
       #transport!: Transport;
       readonly #attacks: boolean;
@@ -315,7 +315,7 @@ Deno.test("what comes through a pipe may be detached [M5]", async () => {
   await Deno.remove(path);
 });
 
-Deno.test("a stream whose lines are detached amid a line that is still to come loses none of it [M5]", async () => {
+Deno.test("a stream whose lines are detached while the next line is incomplete loses none of it [M5]", async () => {
   const [a, b] = connPair();
   const { reader, writer } = await openConnection({ conn: a });
   const text = new TextEncoder().encode(`${"a".repeat(60)}\n${"b".repeat(600)}\n${"c".repeat(60)}`);

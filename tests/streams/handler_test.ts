@@ -131,7 +131,7 @@ Deno.test("a thenable counts as a promise, and what is no Error is reported as o
   assertEquals(errors[0]!.cause, "text");
 });
 
-Deno.test("without onError the exception handler is told, once, with the server [S4]", async () => {
+Deno.test("without onError the exception handler gets the error, once, with the server [S4]", async () => {
   const contexts: ErrorContext[] = [];
   setExceptionHandler((context) => contexts.push(context));
   try {

@@ -106,7 +106,7 @@ for (const kind of kinds) {
       await using client = await kind.openConnection(server);
       const peer = await accepted.promise;
       const reading = client.reader.readinto(new Uint8Array(10)).catch((error) => error);
-      // Nobody reads: the second one waits behind the first.
+      // No read waits: the second write waits behind the first.
       const sending = [50_000_000, 1].map((size) =>
         client.writer.sendall(new Uint8Array(size)).catch((error) => error)
       );
@@ -152,7 +152,7 @@ Deno.test("readinto() hands the caller's own memory to the conn, when nothing is
   b.close();
 });
 
-Deno.test("a stream that nobody reads from reads nothing [M4]", async () => {
+Deno.test("a stream on which no read waits reads nothing [M4]", async () => {
   const [a, b] = connPair();
   let reads = 0;
   const conn = hookedConn(a, { beforeRead: () => void reads++ });

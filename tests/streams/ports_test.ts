@@ -1,6 +1,6 @@
 /**
  * The tests of CPython's `Lib/test/test_asyncio/test_streams.py` (3.13) that concern the StreamReader, each under its own
- * name. Where this package differs on purpose (SPEC section 9) the port says so.
+ * name. Where this package differs on purpose (SPEC section 9) the port says why.
  *
  * Left out: tests of the loop argument (`test_streamreader_constructor_*`), of `__repr__` and of pickling, for which there
  * is no counterpart; and those of servers, of TLS and of the writer alone.

@@ -5,7 +5,7 @@ import { hasProgram, Recorder, reportsOf } from "./kit.ts";
 import { skip } from "../support/machine.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes");
-const noPython = !await hasProgram("python3", "a test of processes that nobody waits for");
+const noPython = !await hasProgram("python3", "a test of processes that are not waited for");
 
 /** Starts a shell with a script. */
 async function shell(script: string, options?: SubprocessOptions, recorder = new Recorder()): Promise<Recorder> {
@@ -47,7 +47,7 @@ test("subprocessExec() tells of data, pipes and the exit, and of the loss last [
   ]);
 });
 
-test("subprocessExec() has no pipes where it is told so", async () => {
+test("subprocessExec() makes no pipes where the options ask for none", async () => {
   const protocol = await shell("cat; echo unheard; exit 0", { stdin: "null", stdout: "null", stderr: "null" });
   const { transport } = protocol;
   assertEquals([0, 1, 2, 3, -1].map((fd) => transport.getPipeTransport(fd)), [null, null, null, null, null]);
@@ -184,7 +184,7 @@ test("SubprocessTransport.sendSignal() does nothing after the exit, told or not,
   const { transport } = protocol;
   assertThrows(() => transport.sendSignal("SIGNOTHING" as Deno.Signal), TypeError, "SIGNOTHING");
   transport.getPipeTransport(0)!.close();
-  // Signals all the while: before the exit, after it and before it is told, and then.
+  // Signals before the exit, between the exit and its callback, and afterwards.
   while (transport.getReturncode() === null) {
     transport.sendSignal("SIGCONT");
     await new Promise((resolve) => setTimeout(resolve));
@@ -224,7 +224,7 @@ Deno.test({
       import.meta.url,
     )}");
       const { transport, protocol } = await subprocessExec(() => new SubprocessStreamProtocol(), "true", []);
-      // Until it is gone, in one turn, so that nobody is told.
+      // Blocks until the process is gone, in one turn, so that no callback runs.
       for (let gone = false; !gone;) try { Deno.kill(transport.getPid(), "SIGCONT"); } catch { gone = true; }
       transport.terminate();
       console.log(await protocol.exited);`;

@@ -21,9 +21,9 @@ export interface Certs {
   alice: TlsIdentity;
   /** The client Bob, until 2021. */
   expiredClient: TlsIdentity;
-  /** For localhost, by itself. */
+  /** For localhost, self-signed. */
   selfSigned: TlsIdentity;
-  /** An authority that nobody knows. */
+  /** An authority that no side trusts. */
   unknown: string;
   /** A client by that. */
   stranger: TlsIdentity;

@@ -16,7 +16,7 @@ import { theCerts } from "./certs.ts";
 export { bytes, pattern } from "../support/bytes.ts";
 export { disguise, readAll, tcpPair, unixPair, writeAll };
 
-/** A pair of conns: the client's, and the server's, the handshake of which is done by the function beside it. */
+/** A pair of conns, and the function that does the server's handshake. */
 export interface Ends {
   client: ConnLike;
   server: ConnLike;

@@ -87,7 +87,7 @@ for (const [name, way] of asking) {
   });
 }
 
-/** The server refuses; the client is told by its first read, because in TLS 1.3 its handshake was done before. */
+/** The server refuses; the client's first read fails, because in TLS 1.3 its handshake is complete before. */
 async function assertRefused(
   way: (typeof ways)[string],
   clientOptions: TlsClientOptions,

@@ -88,7 +88,7 @@ for (const [name, way] of Object.entries(ways)) {
     client.conn.close();
     await reading;
     await assertRejects(() => client.conn.read(new Uint8Array(1)), Deno.errors.BadResource);
-    // Nobody reads: the writes fill the system's buffers and then wait.
+    // The peer does not read: writes fill the system's buffers, and then wait.
     const writing = fill(server.conn);
     server.conn.close();
     assertInstanceOf(await writing, Error);

@@ -96,48 +96,54 @@ for (const [name, way] of Object.entries(ways)) {
     assert(error instanceof Deno.errors.InvalidData || error instanceof Deno.errors.ConnectionReset, `${error}`);
   });
 
-  Deno.test({ name: `TLS ${name}: a server is told of garbage, and of a client that goes away`, ignore }, async () => {
-    const { server: identity } = theCerts();
-    for (
-      const [play, type] of [
-        [(conn: ConnLike) => writeAll(conn, bytes("GET / HTTP/1.1\r\n\r\n")), Deno.errors.InvalidData],
-        [(conn: ConnLike) => conn.closeWrite!(), Deno.errors.ConnectionReset],
-        [
-          (conn: ConnLike) => writeAll(conn, bytes("\x16\x03\x01")).then(() => conn.closeWrite!()),
-          Deno.errors.ConnectionReset,
-        ],
-      ] as const
-    ) {
-      const ends = await way(identity);
-      const accepting = ends.accept(identity);
-      await Promise.all([
-        assertRejects(() => accepting, type, "Cannot complete the TLS handshake: "),
-        play(ends.client),
-      ]);
-      ends.client.close();
-    }
-  });
-
-  Deno.test({ name: `TLS ${name}: a client is told of garbage, and of a server that goes away`, ignore }, async () => {
-    for (
-      const [play, type] of [
-        [(conn: ConnLike) => writeAll(conn, bytes("220 mail ready\r\n")), Deno.errors.InvalidData],
-        [(conn: ConnLike) => conn.closeWrite!(), Deno.errors.ConnectionReset],
-        [(conn: ConnLike) => Promise.resolve(conn.close()), Deno.errors.ConnectionReset],
-      ] as const
-    ) {
-      const [client, server] = await plain(name);
-      const connecting = tlsConnectConn(client, { serverName: "localhost" });
-      const failing = assertRejects(() => connecting, type, "Cannot complete the TLS handshake: ");
-      await server.read(new Uint8Array(10));
-      await Promise.all([failing, play(server)]);
-      try {
-        server.close();
-      } catch (error) {
-        assertInstanceOf(error, Deno.errors.BadResource);
+  Deno.test(
+    { name: `TLS ${name}: a server gets an error for garbage, and for a client that leaves`, ignore },
+    async () => {
+      const { server: identity } = theCerts();
+      for (
+        const [play, type] of [
+          [(conn: ConnLike) => writeAll(conn, bytes("GET / HTTP/1.1\r\n\r\n")), Deno.errors.InvalidData],
+          [(conn: ConnLike) => conn.closeWrite!(), Deno.errors.ConnectionReset],
+          [
+            (conn: ConnLike) => writeAll(conn, bytes("\x16\x03\x01")).then(() => conn.closeWrite!()),
+            Deno.errors.ConnectionReset,
+          ],
+        ] as const
+      ) {
+        const ends = await way(identity);
+        const accepting = ends.accept(identity);
+        await Promise.all([
+          assertRejects(() => accepting, type, "Cannot complete the TLS handshake: "),
+          play(ends.client),
+        ]);
+        ends.client.close();
       }
-    }
-  });
+    },
+  );
+
+  Deno.test(
+    { name: `TLS ${name}: a client gets an error for garbage, and for a server that leaves`, ignore },
+    async () => {
+      for (
+        const [play, type] of [
+          [(conn: ConnLike) => writeAll(conn, bytes("220 mail ready\r\n")), Deno.errors.InvalidData],
+          [(conn: ConnLike) => conn.closeWrite!(), Deno.errors.ConnectionReset],
+          [(conn: ConnLike) => Promise.resolve(conn.close()), Deno.errors.ConnectionReset],
+        ] as const
+      ) {
+        const [client, server] = await plain(name);
+        const connecting = tlsConnectConn(client, { serverName: "localhost" });
+        const failing = assertRejects(() => connecting, type, "Cannot complete the TLS handshake: ");
+        await server.read(new Uint8Array(10));
+        await Promise.all([failing, play(server)]);
+        try {
+          server.close();
+        } catch (error) {
+          assertInstanceOf(error, Deno.errors.BadResource);
+        }
+      }
+    },
+  );
 
   Deno.test({ name: `TLS ${name}: a handshake that stalls is TimedOut on either side [T1, T2]`, ignore }, async () => {
     const options = { ...theCerts().server, handshakeTimeout: 30 };

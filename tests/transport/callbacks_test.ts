@@ -15,7 +15,7 @@ type Callback =
 
 const transport = {} as BaseTransport;
 
-/** A callbacks over a protocol that records, and does what it is told to. */
+/** Callbacks over a protocol that records its calls and runs the given actions. */
 function recorded(kind: "plain" | "buffered" = "plain", act: Partial<Record<Callback, () => unknown>> = {}) {
   const calls: unknown[] = [];
   const reports: ErrorContext[] = [];

@@ -1,4 +1,4 @@
-/** Where errors go that no caller waits for, and handlers that fail themselves [C11, S4]. */
+/** Reporting errors that no call rejects with, and handlers that fail themselves [C11, S4]. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { type BaseTransport, type ErrorContext, setExceptionHandler } from "../../mod.ts";
 import { callExceptionHandler, callHandler, reportOnTransport } from "../../src/transport/exception_handler.ts";
@@ -9,7 +9,7 @@ import { turns } from "../support/waiting.ts";
 const oops = new Error("oops");
 const peername: Deno.Addr = { transport: "tcp", hostname: "::1", port: 5123 };
 
-/** A transport of somebody else's, which tells a peer. */
+/** A foreign transport that has a peer's address. */
 function transportOf(peer: () => unknown): BaseTransport {
   return { getExtraInfo: peer } as unknown as BaseTransport;
 }
@@ -50,7 +50,7 @@ Deno.test("without a handler an error is printed once, one line that names the p
   }
 });
 
-Deno.test("a handler is told the peer's address", () => {
+Deno.test("a report has the peer's address", () => {
   const told: ErrorContext[] = [];
   callHandler((context) => told.push(context), { message: "m", error: oops, transport: transportOf(() => peername) });
   assertEquals(told[0]!.peername, peername);
@@ -125,7 +125,7 @@ Deno.test("an error that cannot be printed does not throw, nor does a console th
   await Promise.resolve();
 });
 
-Deno.test("a handler that provokes the error it is told ends in bounded depth [C11]", async () => {
+Deno.test("a handler that causes the error it gets ends in bounded depth [C11]", async () => {
   let calls = 0;
   const printed = await printedBy(() => {
     setExceptionHandler((context) => {

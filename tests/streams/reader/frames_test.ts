@@ -59,7 +59,7 @@ for (const [name, make] of [["stateless", () => shortMessages], ["keeping", () =
   });
 }
 
-Deno.test("StreamReader.readframe() amid a message at the end of the stream is an IncompleteReadError, then null [F4]", async () => {
+Deno.test("StreamReader.readframe() inside a message at EOF is an IncompleteReadError, then null [F4]", async () => {
   for (const { name, pieces } of cuttings(bytes("aXdabc"))) {
     const reader = new StreamReader();
     pieces.forEach((piece) => reader.feedData(piece));
@@ -110,7 +110,7 @@ Deno.test("StreamReader.readframe() whose decoder throws gives that error again 
   }
 });
 
-Deno.test("StreamReader.readframe() delivers whole messages before the reader's exception, which it throws amid one [R8]", async () => {
+Deno.test("StreamReader.readframe() delivers whole messages before the reader's exception, which it throws inside one [R8]", async () => {
   const reader = new StreamReader();
   reader.feedData(bytes("aXdab"));
   reader.setException(new Error("lost"));

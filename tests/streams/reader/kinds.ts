@@ -124,7 +124,7 @@ export class KeepingDecoder implements Decoder<Bytes> {
   }
 }
 
-/** Those whose outcome depends on the bytes alone. */
+/** The reads whose outcome depends on the bytes alone. */
 export const kinds: Kind[] = [
   {
     name: "read()",
@@ -230,7 +230,7 @@ export const kinds: Kind[] = [
   skipuntilKind(["aab", "\r\n"], "aa", "b"),
 ];
 
-/** Those that take what is there. */
+/** The reads that take what is buffered. */
 export const takers: Kind[] = [
   {
     name: "read(4)",

@@ -106,7 +106,7 @@ for (const kind of all) {
         const signal = AbortSignal.abort(new Error("before"));
         await assertReason(kind.start(reader, { signal }), signal);
         assertEquals(reader.buffered, data.length);
-        // Nobody waits now.
+        // No read waits now.
         const next = watch(reader.read(1));
         reader.atEof() || data !== "" || reader.feedData(bytes("x"));
         await settle();

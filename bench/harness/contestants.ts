@@ -4,30 +4,44 @@
  * @module
  */
 import { startServer, type Work } from "./load.ts";
-import type { Entry, Running } from "./model.ts";
+import { type Entry, type Running, tunedName } from "./model.ts";
 import { works } from "./processes.ts";
 
 /** The names of the servers. */
 export type Contestant = keyof typeof servers;
+
+/** How a program is started: as it is, or with V8 tuned, which only Deno's can be. */
+export type Tuning = "as is" | "tuned";
+
+/** How V8 is tuned: these flags, and GC headroom (see `servers/tune.ts`). */
+const V8_FLAGS = "--external-memory-max-growing-factor=8,--min-semi-space-size=16";
 
 /** Makes an entry of a server. */
 export function server(
   name: Contestant,
   work: Work,
   unit: "messagesPerSecond" | "mibPerSecond" = "messagesPerSecond",
+  tuning: Tuning = "as is",
 ): Entry {
   return {
-    name,
+    name: tuning === "tuned" ? tunedName(name) : name,
     async start(): Promise<Running | string> {
-      const command = await servers[name]();
+      const command = await servers[name](tuning);
       return typeof command === "string" ? command : startServer([...command, ...serverArguments(work)], work, unit);
     },
   };
 }
 
+/** Whether a server can be tuned: whether it runs in Deno. */
+export function canBeTuned(name: Contestant): boolean {
+  return inDeno.has(servers[name]);
+}
+
 /** The command line that starts a server in Deno. */
-export function denoServer(file: string, ...args: string[]): readonly string[] {
-  return [Deno.execPath(), "run", "-A", "--no-config", pathOf(`../servers/${file}`), ...args];
+export function denoServer(tuning: Tuning, file: string, ...args: string[]): readonly string[] {
+  const tuned = [`--v8-flags=${V8_FLAGS}`, "--preload", pathOf("../servers/tune.ts")];
+  const flags = ["-A", "--no-config", ...(tuning === "tuned" ? tuned : [])];
+  return [Deno.execPath(), "run", ...flags, pathOf(`../servers/${file}`), ...args];
 }
 
 /** A Python: the one that has uvloop, so that asyncio and uvloop run on the same interpreter, else any; or undefined. */
@@ -38,7 +52,9 @@ const findUvloop = once(() => firstThatWorks(pythons, ["-c", "import uvloop"]));
 const findNode = once(() => firstThatWorks(["node"], ["--version"]));
 const findBun = once(() => firstThatWorks(["bun"], ["--version"]));
 
-type Command = () => Promise<readonly string[] | string>;
+type Command = (tuning: Tuning) => Promise<readonly string[] | string>;
+
+const inDeno = new Set<Command>();
 
 const servers = {
   "raw": deno("raw.ts"),
@@ -64,7 +80,9 @@ const servers = {
 } satisfies Record<string, Command>;
 
 function deno(file: string, ...args: string[]): Command {
-  return () => Promise.resolve(denoServer(file, ...args));
+  const command: Command = (tuning) => Promise.resolve(denoServer(tuning, file, ...args));
+  inDeno.add(command);
+  return command;
 }
 
 function program(find: () => Promise<string | undefined>, title: string, file: string, ...args: string[]): Command {

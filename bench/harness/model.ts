@@ -35,6 +35,15 @@ export interface Entry {
 /** What an entry is compared with: a multiple of another one, or a distance from it. */
 export type Bound = { against: string; ratio: number } | { against: string; difference: number };
 
+/**
+ * The name of an entry that is another one with V8 tuned. Both are measured in turn; tables show them in one line.
+ *
+ * @param name The name of the other one
+ */
+export function tunedName(name: string): string {
+  return `${name}, tuned`;
+}
+
 /** What the project promises (floor) and wants (aim) of one entry. */
 export interface Goal {
   who: string;

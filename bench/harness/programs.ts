@@ -44,7 +44,7 @@ export function startup(name: string, file: string): Entry {
  */
 export function idleMemory(name: string, connections: number, file: string, ...args: string[]): Entry {
   const sample = async () => {
-    const server = new Worker(denoServer(file, ...args), 0);
+    const server = new Worker(denoServer("as is", file, ...args), 0);
     try {
       const { port } = await server.next<{ port: number }>();
       // The first ones warm the code and the heap up, and go.

@@ -4,7 +4,7 @@
  * @module
  */
 import { bounds } from "../bounds.ts";
-import { type Bound, type Judgement, median, type Outcome, type RowResult, type Verdict } from "./model.ts";
+import { type Bound, type Judgement, median, type Outcome, type RowResult, tunedName, type Verdict } from "./model.ts";
 
 /** How it was measured, for the head of the page. */
 export interface Circumstances {
@@ -57,7 +57,9 @@ export function page(results: readonly RowResult[], { present, absent, load, pin
     "## Promised and measured",
     "",
     "The range in brackets is that of the rounds. “By processor time” compares what a unit of work costs the server,",
-    "which holds where the load generator, not the server, is at its limit, and where the machine is not quiet.",
+    "which holds where the load generator, not the server, is at its limit, and where the machine is not quiet. “Tuned” is",
+    "the same program in Deno with `reserveGcHeadroom()` and the flags of V8 that docs/PERFORMANCE.md names, whoever wrote",
+    "it, beside others that are tuned as well; everything else is measured as it is.",
     "",
     ...markdown([["work", "who", "measured", "floor", "aim"], ...goals]),
     "",
@@ -114,12 +116,21 @@ function mark(met: boolean | null): string {
 
 /** The entries of a row as a table, with the columns that hold anything. */
 function tableOf({ row, outcomes }: RowResult): string[][] {
-  const measured = outcomes.filter((outcome) => outcome.samples.length > 0);
-  const raw = outcomes.find((outcome) => outcome.name === "raw")?.samples;
+  const byName = new Map(outcomes.map((outcome) => [outcome.name, outcome]));
+  const tuned = new Set(outcomes.flatMap(({ name }) => byName.get(tunedName(name)) ?? []));
+  const measured = outcomes.filter((outcome) => outcome.samples.length > 0 && !tuned.has(outcome));
+  const raw = byName.get("raw")?.samples;
+  const tunedRaw = byName.get(tunedName("raw"))?.samples;
+  const tunedSamples = ({ name }: Outcome) => byName.get(tunedName(name))?.samples ?? [];
   const all: [string, (outcome: Outcome) => string][] = [
     ["", ({ name }) => name],
     [row.unit, ({ samples }) => number(median(samples.map(({ value }) => value)))],
     ["× raw", ({ samples }) => middle(samples.map(({ value }, i) => raw?.[i] && value / raw[i].value))],
+    ["tuned", (outcome) => middle(tunedSamples(outcome).map(({ value }) => value))],
+    [
+      "× raw, tuned",
+      (outcome) => middle(tunedSamples(outcome).map(({ value }, i) => tunedRaw?.[i] && value / tunedRaw[i].value)),
+    ],
     ["cpu µs", ({ samples }) => middle(samples.map(({ cpu }) => cpu))],
     ["p50 µs", ({ samples }) => middle(samples.map(({ p50 }) => p50))],
     ["p99 µs", ({ samples }) => middle(samples.map(({ p99 }) => p99))],

@@ -4,15 +4,13 @@
  * @module
  */
 import { announce, countBytes, option, serverOptions } from "./options.ts";
-import { copyingEcho, keepFreedMemory, rawEcho, writeAll } from "./raw_echo.ts";
+import { copyingEcho, rawEcho, writeAll } from "./raw_echo.ts";
 
 const { port, mode, buffer, tls } = serverOptions();
 const listener = tls
   ? Deno.listenTls({ hostname: "127.0.0.1", port, ...tls })
   : Deno.listen({ hostname: "127.0.0.1", port });
-const copies = option("api") === "copies";
-if (copies) keepFreedMemory();
-const echo = copies ? copyingEcho : rawEcho;
+const echo = option("api") === "copies" ? copyingEcho : rawEcho;
 const serve = { echo, sink, source }[mode];
 announce((listener.addr as Deno.NetAddr).port);
 for await (const conn of listener) {

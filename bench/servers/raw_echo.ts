@@ -28,11 +28,6 @@ export async function copyingEcho(conn: Deno.Conn, buffer: number): Promise<void
 
 const blocks: Uint8Array[] = [];
 
-/** As the package does: without, glibc gives freed memory back to the system time and again. It has no ballast. */
-export function keepFreedMemory(): void {
-  new ArrayBuffer(30 << 20).transfer(0);
-}
-
 /** Writes the first n bytes. */
 export async function writeAll(conn: Deno.Conn, p: Uint8Array, n: number): Promise<void> {
   let sent = await conn.write(n === p.length ? p : p.subarray(0, n));

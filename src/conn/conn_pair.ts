@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import type { ConnLike } from "./conn.ts";
 import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
 
@@ -27,8 +28,8 @@ export interface ConnPairOptions {
  * is there and then the end, or `ConnectionReset` if there were bytes that nobody will read now, and its writes fail
  * with `BrokenPipe`. A second read (or write) while one waits fails with `Busy`.
  *
- * Calls that need not wait settle in the same turn of the event loop, but not endlessly: two ends that talk to each
- * other alone leave the loop its turns.
+ * Calls that need not wait settle in the same turn of the event loop. After a few milliseconds of them a read waits until
+ * the loop has served others.
  *
  * @param options The size of the buffers, in bytes
  * @returns The two ends
@@ -114,6 +115,7 @@ class Waiter<T> {
  */
 class Direction {
   readonly #capacity: number;
+  readonly #budget = new LoopBudget();
   #ring: Uint8Array | undefined;
   #start = 0;
   #size = 0;
@@ -133,12 +135,12 @@ class Direction {
     if (this.#size > 0) {
       const n = this.#take(p);
       this.#letWriterGo();
-      return Promise.resolve(fairly(n));
+      return Promise.resolve(this.#inTurn(n));
     }
     if (this.#writing === "reset") {
       return Promise.reject(resetError("read", "the peer closed the connection without reading all of it"));
     }
-    if (this.#writing === "ended") return Promise.resolve(fairly(null));
+    if (this.#writing === "ended") return Promise.resolve(this.#inTurn(null));
     this.#reader = new Waiter(p);
     return this.#reader.promise;
   }
@@ -189,6 +191,12 @@ class Direction {
     return dropped;
   }
 
+  /** The result of a read; later, if the two ends hold the event loop (SPEC C10). */
+  #inTurn<T extends number | null>(n: T): T | Promise<T> {
+    const turn = this.#budget.spend(costOfCall(n ?? 0));
+    return turn === null ? n : turn.then(() => n);
+  }
+
   #letWriterGo(): void {
     const writer = this.#writer;
     if (writer === undefined) return;
@@ -203,7 +211,7 @@ class Direction {
     this.#reader = undefined;
     const n = Math.min(reader.p.length, p.length);
     reader.p.set(n === p.length ? p : p.subarray(0, n));
-    reader.resolve(fairly(n));
+    reader.resolve(this.#inTurn(n));
     return n === p.length ? n : n + this.#store(p.subarray(n));
   }
 
@@ -230,14 +238,4 @@ class Direction {
     this.#start = this.#size === 0 ? 0 : (this.#start + n) % this.#capacity;
     return n;
   }
-}
-
-// Promises that are settled already never let the event loop turn, which a socket does; so one read in so many does.
-const READS_PER_TURN = 64;
-let reads = 0;
-
-function fairly<T>(value: T): T | Promise<T> {
-  if (++reads < READS_PER_TURN) return value;
-  reads = 0;
-  return new Promise((resolve) => setImmediate(() => resolve(value)));
 }

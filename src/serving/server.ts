@@ -13,6 +13,7 @@
  */
 import { addressOf, type ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
+import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { tuneConn } from "./dial.ts";
 import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
@@ -271,10 +272,13 @@ export class Server implements AsyncDisposable {
   }
 
   async #acceptFrom(listener: Deno.Listener): Promise<void> {
+    const budget = new LoopBudget();
     while (this.#state === "serving") {
       while (this.#isFull()) await this.#pause(Infinity, this.#full);
       let conn: Deno.Conn;
       try {
+        const turn = budget.spend(ACCEPT_COST);
+        if (turn !== null) await turn;
         conn = await listener.accept();
       } catch (error) {
         await this.#acceptFailed(error);

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { SingleFlight } from "./single_flight.ts";
 
 /** The accepts on one listener. */
 export class SockAcceptor {
   readonly #listener: Deno.Listener;
+  readonly #budget = new LoopBudget();
   readonly #accepts = new SingleFlight<Deno.Conn>();
   #operation: Promise<Deno.Conn> | null = null;
   #unguard: () => void = () => {};
@@ -34,6 +36,8 @@ export class SockAcceptor {
 
   async #accept(): Promise<Deno.Conn> {
     try {
+      const turn = this.#budget.spend(ACCEPT_COST);
+      if (turn !== null) await turn;
       return await this.#listener.accept();
     } catch (error) {
       if (!(error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource)) throw error;

@@ -7,6 +7,7 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import { type DatagramEndpointOptions, openDatagramSocket } from "../datagram/endpoint.ts";
+import { LoopBudget } from "../common/loop_budget.ts";
 import { targetOf } from "../datagram/address.ts";
 import type { DatagramSocket } from "../datagram/udp_socket.ts";
 
@@ -68,6 +69,7 @@ type Arrival = { data: Bytes; from: Deno.NetAddr } | { error: Error };
 
 class PulledDatagrams implements DatagramSock {
   readonly #socket: DatagramSocket;
+  readonly #budget = new LoopBudget();
   readonly #kept: Arrival[] = [];
   readonly #waiting: PromiseWithResolvers<Arrival>[] = [];
   #size = 0;
@@ -91,6 +93,8 @@ class PulledDatagrams implements DatagramSock {
   }
 
   async receive(p: Uint8Array): Promise<[Uint8Array, Deno.Addr]> {
+    const turn = this.#budget.spend(1);
+    if (turn !== null) await turn;
     if (this.#closed) throw closedError("receive a datagram");
     let arrival = this.#kept.shift();
     if (arrival === undefined) {

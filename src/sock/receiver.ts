@@ -6,6 +6,7 @@
 import type { Bytes } from "../common/bytes.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { toNetError } from "../common/errors.ts";
+import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import { copyOf } from "../memory/handed_out.ts";
 import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import { SingleFlight } from "./single_flight.ts";
@@ -19,6 +20,7 @@ export class SockReceiver {
   readonly #conn: ConnLike;
   // Bytes in memory that is theirs for good, or null at the end.
   readonly #reads = new SingleFlight<Bytes | null>();
+  readonly #budget = new LoopBudget();
   #rest: Bytes | null = null;
 
   /** @param conn The conn */
@@ -73,7 +75,10 @@ export class SockReceiver {
 
   async #readInto(p: Uint8Array): Promise<number | null> {
     try {
-      return await this.#conn.read(p);
+      const n = await this.#conn.read(p);
+      const turn = this.#budget.spend(costOfCall(n ?? 0));
+      if (turn !== null) await turn;
+      return n;
     } catch (error) {
       throw toNetError(error, "receive");
     }

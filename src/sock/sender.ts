@@ -12,6 +12,7 @@
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { toNetError } from "../common/errors.ts";
+import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 
 /** How much is copied at a time, in bytes. */
@@ -20,6 +21,7 @@ const PIECE = 65536;
 /** The sends on one conn. */
 export class SockSender {
   readonly #conn: ConnLike;
+  readonly #budget = new LoopBudget();
   #state: "idle" | "sending" | "cut" = "idle";
 
   /** @param conn The conn */
@@ -62,7 +64,10 @@ export class SockSender {
       for (let offset = 0; offset < data.length;) {
         throwIfAborted(signal);
         begun = true;
-        offset += await abortable(this.#conn.write(offset === 0 ? data : data.subarray(offset)), signal);
+        const n = await abortable(this.#conn.write(offset === 0 ? data : data.subarray(offset)), signal);
+        offset += n;
+        const turn = this.#budget.spend(costOfCall(n));
+        if (turn !== null) await turn;
       }
     } catch (error) {
       if (!signal?.aborted || error !== signal.reason) throw toNetError(error, "send");

@@ -24,6 +24,7 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import { describe } from "../common/describe.ts";
+import { LoopBudget } from "../common/loop_budget.ts";
 import { adoptBlock, ByteQueue } from "../framing/byte_queue.ts";
 import { ReadGovernor, type ReadPolicy, type ReadSource } from "./read_governor.ts";
 import { SeparatorFinder } from "./separator_finder.ts";
@@ -56,6 +57,8 @@ export class ReadQueue {
   /** Whether the end of the stream was fed. */
   ended = false;
   readonly #governor: ReadGovernor;
+  /** For reads that are satisfied from memory; a reader that is fed by hand has none. */
+  #budget: LoopBudget | null = null;
   #finder: SeparatorFinder | null = null;
   #state: State = "idle";
   /** The read that waits. */
@@ -97,6 +100,7 @@ export class ReadQueue {
    */
   attach(source: ReadSource, policy: ReadPolicy): void {
     this.#governor.attach(source, policy);
+    this.#budget ??= new LoopBudget();
     this.#govern();
   }
 
@@ -144,13 +148,14 @@ export class ReadQueue {
   }
 
   /**
-   * The promise of a read that is satisfied from memory.
+   * Settles a read that is satisfied from memory: at once, or when it is this reader's turn (SPEC C10).
    *
    * @param result What was read
    * @returns Resolves with that
    */
   fromMemory<T>(result: T): Promise<T> {
-    return Promise.resolve(result);
+    const turn = this.#budget === null ? null : this.#budget.spend(1);
+    return turn === null ? Promise.resolve(result) : turn.then(() => result);
   }
 
   /**

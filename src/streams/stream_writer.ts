@@ -7,6 +7,7 @@
  */
 import { abortable } from "../common/abort.ts";
 import { ClosedError } from "../common/errors.ts";
+import { LoopBudget } from "../common/loop_budget.ts";
 import { sendFile, type SendFileOptions } from "./send_file.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
 import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
@@ -43,6 +44,7 @@ export class StreamWriter implements AsyncDisposable {
   readonly transport: Transport;
   readonly #flow: FlowControl;
   readonly #reader: StreamReader | null;
+  readonly #budget = new LoopBudget();
   #closed = false;
   #writable: WritableStream<Uint8Array> | null = null;
 
@@ -101,7 +103,8 @@ export class StreamWriter implements AsyncDisposable {
       // Yields, so that a loop of write and drain learns of the loss.
       return abortable(nextTurn().then(() => this.#flow.drain()), signal);
     }
-    return abortable(this.#flow.drain(), signal);
+    const turn = this.#budget.spend(1);
+    return abortable(turn === null ? this.#flow.drain() : turn.then(() => this.#flow.drain()), signal);
   }
 
   /**

@@ -32,6 +32,7 @@
 import type { Bytes } from "../common/bytes.ts";
 import { type ConnLike, readFrom } from "../conn/conn.ts";
 import { toNetError } from "../common/errors.ts";
+import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import { ReadSizePredictor } from "../memory/read_size_predictor.ts";
 import type { Callbacks } from "./callbacks.ts";
 import { copyOf } from "../memory/handed_out.ts";
@@ -77,6 +78,7 @@ export class ReadPump {
   #source: Source = "landing";
   /** How much was kept; `null` for the end of the stream. */
   #kept: number | null = 0;
+  readonly #budget = new LoopBudget();
   #sawEnd = false;
   #discarded = 0;
   /** The promise of the read begun last, and who rides on it. */
@@ -268,12 +270,18 @@ export class ReadPump {
   }
 
   readonly #onRead = (n: number | null): unknown => {
+    // Until its turn comes, what was read counts as still being read: so it may be kept, or dropped, as after any read.
+    const turn = n === null ? null : this.#budget.spend(costOfCall(n));
+    return turn === null ? this.#landed(n) : turn.then(() => this.#landed(n));
+  };
+
+  #landed(n: number | null): unknown {
     const rider = this.#rider;
     this.#rider = null;
     this.#expectation.settle();
     this.#arrived(n);
     if (rider !== null) return rider();
-  };
+  }
 
   readonly #onError = (thrown: unknown): unknown => {
     const rider = this.#rider;

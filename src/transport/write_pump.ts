@@ -23,6 +23,7 @@ import type { Bytes } from "../common/bytes.ts";
 import { flushWhenIdle, scheduleFlush, type Starter, waitNoMore } from "./write_scheduler.ts";
 import { type ConnLike, endWriting, writeTo } from "../conn/conn.ts";
 import { lostError, toNetError } from "../common/errors.ts";
+import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import type { Callbacks } from "./callbacks.ts";
 import { acquireBlock, releaseBlock, SharedBlock } from "../memory/pool.ts";
 import { WaterMarks } from "./water_marks.ts";
@@ -48,6 +49,7 @@ export class WritePump implements Starter {
   readonly #owner: WritePumpOwner;
   #state: State = "open";
   #ending = false;
+  readonly #budget = new LoopBudget();
   #size = 0;
   /** The chunk whose write is under way, even if the pump was closed since. */
   #current: Chunk | null = null;
@@ -202,6 +204,11 @@ export class WritePump implements Starter {
   // What these two return or throw settles the promise of a `sendall` that is that of its first write; else it is for nobody.
 
   readonly #onWritten = (n: number): void | Promise<void> => {
+    const turn = this.#budget.spend(costOfCall(n));
+    return turn === null ? this.#taken(n) : turn.then(() => this.#taken(n));
+  };
+
+  #taken(n: number): void | Promise<void> {
     if (this.#state === "closed") return this.#drop();
     if (!(n > 0)) {
       return this.#onError(new Deno.errors.WriteZero(`Cannot write: the connection took "${n}" bytes`));
@@ -218,7 +225,7 @@ export class WritePump implements Starter {
     }
     this.checkMarks();
     return rest;
-  };
+  }
 
   readonly #onError = (thrown: unknown): void => {
     this.#fail(thrown);

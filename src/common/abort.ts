@@ -5,7 +5,7 @@
  */
 
 /**
- * Waits for a promise, but no longer than until a signal aborts. What the promise stands for goes on.
+ * Waits for a promise or until a signal aborts, whichever comes first. The operation behind the promise goes on.
  *
  * @param promise What to wait for
  * @param signal Ends the wait
@@ -25,7 +25,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 /**
- * Refuses a signal that has aborted.
+ * Throws if a signal has aborted.
  *
  * @param signal The signal, if any
  * @throws Its reason

@@ -13,17 +13,13 @@
  */
 
 /**
- * Rejects with an error, to whose stack the callers' frames are added. To be handed to the `resolve` of a waiting promise, or
- * returned in place of it:
+ * Makes a promise that rejects with an error, to whose stack the callers' frames are added. It is passed to the `resolve` of a
+ * promise that a caller awaits, or returned to the caller.
  *
- * ```ts ignore
- * waiter.resolve(rejection(error));
- * ```
- *
- * @param error The error; the same is rejected with
+ * @param error The error; the promise rejects with the same
  * @returns The promise
  */
-export function rejection(error: Error): Promise<never> {
+export function rejection(error: unknown): Promise<never> {
   // The promise that is resolved with this one subscribes to it one reaction later.
   return Promise.reject(error).catch(pass).catch(addFrames);
 }
@@ -32,15 +28,15 @@ function pass(error: unknown): never {
   throw error;
 }
 
-function addFrames(error: Error): never {
-  if (!complete.has(error)) {
-    complete.add(error);
-    const frames = asyncFrames();
-    try {
+function addFrames(error: unknown): never {
+  try {
+    if (error instanceof Error && !complete.has(error)) {
+      complete.add(error);
+      const frames = asyncFrames();
       if (frames !== "" && typeof error.stack === "string") error.stack += `\n${frames}`;
-    } catch {
-      // A frozen error stays as it is.
     }
+  } catch {
+    // A frozen or hostile error stays as it is.
   }
   throw error;
 }

@@ -1,34 +1,34 @@
 /**
- * A wait that somebody else may end early, and that keeps the process alive or not, as an accept under way does.
+ * A wait that can be ended early, and that keeps the process alive or not, as a pending accept does.
  *
  * @module
  */
 
-/** What a timer takes at most, in milliseconds: about 25 days. */
+/** The longest delay that a timer takes, in milliseconds: about 25 days. With a longer one it fires at once. */
 export const MAX_TIMER = 2 ** 31 - 1;
 
-/** Waits, from its construction on. */
+/** A wait that begins with its construction. */
 export class CancellableTimer {
-  /** Resolves when the time is over, or {@linkcode CancellableTimer.end} was called. */
+  /** Resolves when the time is over, or when {@linkcode CancellableTimer.end} is called. */
   readonly over: Promise<void>;
   readonly #timer: ReturnType<typeof setTimeout>;
   #resolve!: () => void;
 
   /**
-   * @param ms How long, in milliseconds; what is longer than a timer can be ends with it
+   * @param ms How long, in milliseconds; at most {@linkcode MAX_TIMER} is waited
    */
   constructor(ms: number) {
     this.over = new Promise((resolve) => this.#resolve = resolve);
     this.#timer = setTimeout(this.#resolve, Math.min(ms, MAX_TIMER));
   }
 
-  /** Ends it now. */
+  /** Ends the wait now. */
   end(): void {
     clearTimeout(this.#timer);
     this.#resolve();
   }
 
-  /** Lets it keep the process alive: the default. */
+  /** Keeps the process alive meanwhile, which is the default. */
   ref(): void {
     this.#timer.ref();
   }

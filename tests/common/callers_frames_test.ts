@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { abortable } from "../../src/common/abort.ts";
 import { rejection } from "../../src/common/callers_frames.ts";
+import { hostileValues } from "../support/hostile_values.ts";
 import { turns } from "../support/waiting.ts";
 
 const ways: Record<string, (promise: Promise<never>) => Promise<unknown>> = {
@@ -54,6 +55,10 @@ Deno.test("rejection() adds frames once, and leaves the limit of stacks as it wa
 });
 
 Deno.test("rejection() takes errors that are frozen, and a program that makes stacks its own way [C11]", async () => {
+  for (const [, value] of hostileValues()) {
+    const { thrown } = await rejection(value).then(() => ({ thrown: "none" }), (thrown) => ({ thrown }));
+    assertStrictEquals(thrown, value);
+  }
   const frozen = Object.freeze(new Error("frozen"));
   assertStrictEquals(await assertRejects(() => rejection(frozen)), frozen);
   const holder = Error as { prepareStackTrace?: unknown };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { quote } from "./describe.ts";
+import { clip, quote } from "./describe.ts";
 
 /**
  * Tells whether a host is an IP literal, and of which version.
@@ -41,7 +41,7 @@ export function showAddress(addr: Deno.Addr): string {
   switch (addr.transport) {
     case "tcp":
     case "udp":
-      return `${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`;
+      return `${clip(addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname)}:${addr.port}`;
     case "vsock":
       return `vsock ${addr.cid}:${addr.port}`;
     default:

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { showAddress } from "../common/address.ts";
+import { describe } from "../common/describe.ts";
 import { type DatagramSocket, isIPv6, resolveHost, sameAddress } from "./udp_socket.ts";
 
 /** An address of a datagram endpoint. Every `Deno.NetAddr` of transport `udp` is one. */
@@ -54,7 +56,9 @@ export async function addressPairs(
   });
   if (pairs.length > 0) return pairs;
   throw new TypeError(
-    `Cannot ${DOING}: "${localAddr?.hostname}" and "${remoteAddr.hostname}" are of different address families`,
+    `Cannot ${DOING}: ${describe(localAddr?.hostname)} and ${
+      describe(remoteAddr.hostname)
+    } are of different address families`,
   );
 }
 
@@ -92,8 +96,7 @@ export function targetOf({ remoteAddr: peer }: DatagramSocket, addr: Deno.NetAdd
   if (peer === null) return addr;
   if (sameAddress(addr, peer)) return null;
   throw new TypeError(
-    `Cannot send a datagram to "${addr.hostname}" port "${addr.port}": the endpoint is connected to ` +
-      `"${peer.hostname}" port "${peer.port}"`,
+    `Cannot send a datagram to ${showAddress(addr)}: the endpoint is connected to ${showAddress(peer)}`,
   );
 }
 
@@ -101,14 +104,16 @@ export function targetOf({ remoteAddr: peer }: DatagramSocket, addr: Deno.NetAdd
 function checkAddress(addr: Deno.NetAddr, doing: string, lowestPort: 0 | 1 = 1): void {
   const { hostname, port, transport } = addr;
   if (typeof hostname !== "string" || hostname === "") {
-    throw new TypeError(`Cannot ${doing}: the hostname must be a name or an IP address, not "${hostname}"`);
+    throw new TypeError(`Cannot ${doing}: the hostname must be a name or an IP address, not ${describe(hostname)}`);
   }
   if (transport !== undefined && transport !== "udp") {
-    throw new TypeError(`Cannot ${doing}: the address must be of transport "udp", not "${transport}"`);
+    throw new TypeError(`Cannot ${doing}: the address must be of transport "udp", not ${describe(transport)}`);
   }
-  if (typeof port !== "number") throw new TypeError(`Cannot ${doing}: the port must be a number, not "${port}"`);
+  if (typeof port !== "number") {
+    throw new TypeError(`Cannot ${doing}: the port must be a number, not ${describe(port)}`);
+  }
   if (!(Number.isInteger(port) && port >= lowestPort && port <= 65535)) {
-    throw new RangeError(`Cannot ${doing}: the port must be an integer from ${lowestPort} to 65535, not "${port}"`);
+    throw new RangeError(`Cannot ${doing}: the port must be an integer from ${lowestPort} to 65535, not ${port}`);
   }
 }
 

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { showAddress } from "../common/address.ts";
 import type { Socket } from "node:dgram";
 
 /** Looks for refusals on one socket. */
@@ -99,10 +100,10 @@ class SocketErrorWatch implements RefusalWatch {
     this.#libc.symbols.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, this.#errno, this.#length);
     const errno = this.#errno[0];
     if (errno === 0) return;
-    const doing = `Cannot send a datagram to "${this.#peer.hostname}" port "${this.#peer.port}"`;
+    const doing = `Cannot send a datagram to ${showAddress(this.#peer)}`;
     const error = errno === ECONNREFUSED
       ? new Deno.errors.ConnectionRefused(`${doing}: it was refused`)
-      : new Error(`${doing}: the system reports error "${errno}"`);
+      : new Error(`${doing}: the system reports error ${errno}`);
     // Not at once, because this may be inside a call of the user's.
     queueMicrotask(() => this.#onRefusal(error));
   }

@@ -6,6 +6,8 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import type { RemoteInfo, Socket } from "node:dgram";
+import { showAddress } from "../common/address.ts";
+import { quote } from "../common/describe.ts";
 import { toNetError } from "../common/errors.ts";
 import { type RefusalWatch, watchRefusals } from "./udp_refusals.ts";
 
@@ -73,7 +75,7 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<Datagram
     if (broadcast) socket.setBroadcast(true);
   } catch (error) {
     socket.close();
-    throw toNetError(error, `bind a datagram endpoint to ${quoted(local)}`);
+    throw toNetError(error, `bind a datagram endpoint to ${showAddress(local)}`);
   }
   return new UdpSocket(socket, remote);
 }
@@ -90,7 +92,7 @@ export async function resolveHost(host: string): Promise<string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch (error) {
-    throw toNetError(error, `resolve "${host}"`);
+    throw toNetError(error, `resolve ${quote(host)}`);
   }
 }
 
@@ -145,7 +147,7 @@ class UdpSocket implements DatagramSocket {
   send(data: Uint8Array, to: Deno.NetAddr | null, sent: (error: Error | null) => void): void {
     const done = (error: Error | null) => {
       if (error === null) this.#refusals?.sent();
-      sent(error && named(error, `send a datagram of "${data.length}" bytes to ${quoted(to ?? this.remoteAddr!)}`));
+      sent(error && named(error, `send a datagram of ${data.length} bytes to ${showAddress(to ?? this.remoteAddr!)}`));
     };
     this.#refusals?.look();
     if (to === null) this.#socket.send(data, done);
@@ -179,10 +181,6 @@ function until(socket: Socket, event: "listening" | "connect", start: () => void
 function named(error: Error, doing: string): Error {
   const known = toNetError(error, doing);
   return known === error ? new Error(`Cannot ${doing}: ${error.message}`, { cause: error }) : known;
-}
-
-function quoted({ hostname, port }: Deno.NetAddr): string {
-  return `"${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}"`;
 }
 
 /** The one spelling that the URL parser leaves; the zone of a link-local address is not told of datagrams received. */

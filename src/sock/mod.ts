@@ -23,6 +23,7 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import { abortable, throwIfAborted } from "../common/abort.ts";
+import { describe, describeType } from "../common/describe.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { dial, dialUnix, tuneConn } from "../serving/dial.ts";
 import { copyOf } from "../memory/handed_out.ts";
@@ -147,7 +148,7 @@ export async function sockConnect(
  */
 export async function sockAccept(listener: Deno.Listener, options: SockAcceptOptions = {}): Promise<Deno.Conn> {
   if (typeof listener?.accept !== "function") {
-    throw new TypeError(`Cannot accept: the listener must be a Deno.Listener, not "${listener}"`);
+    throw new TypeError(`Cannot accept: the listener must be a Deno.Listener, not ${describe(listener)}`);
   }
   checkOptions("accept", options, { noDelay: aBoolean, signal: aSignal });
   const conn = await stateOf(acceptors, listener, SockAcceptor).accept(options.signal);
@@ -339,7 +340,9 @@ export async function sockRecvfrom(
   options: SockOptions = {},
 ): Promise<[Uint8Array, Deno.Addr]> {
   if (typeof sock?.receive !== "function") {
-    throw new TypeError(`Cannot receive a datagram: it must be received from a datagram socket, not from "${sock}"`);
+    throw new TypeError(
+      `Cannot receive a datagram: it must be received from a datagram socket, not from ${describe(sock)}`,
+    );
   }
   checkCount(n, "receive a datagram");
   checkOptions("receive a datagram", options, { signal: aSignal });
@@ -375,7 +378,7 @@ export async function sockSendto(
   options: SockOptions = {},
 ): Promise<number> {
   if (typeof sock?.send !== "function") {
-    throw new TypeError(`Cannot send a datagram: it must be sent on a datagram socket, not on "${sock}"`);
+    throw new TypeError(`Cannot send a datagram: it must be sent on a datagram socket, not on ${describe(sock)}`);
   }
   checkBytes(data, "send a datagram");
   checkOptions("send a datagram", options, { signal: aSignal });
@@ -408,18 +411,18 @@ function stateOf<K extends object, S>(states: WeakMap<K, S>, key: K, State: new 
 
 function checkConn(conn: ConnLike, doing: string): void {
   if (typeof conn?.read === "function" && typeof conn.write === "function") return;
-  throw new TypeError(`Cannot ${doing}: the connection must have read() and write(), as "${conn}" has not`);
+  throw new TypeError(`Cannot ${doing}: the connection must have read() and write(), not be ${describeType(conn)}`);
 }
 
 function checkBytes(data: Uint8Array, doing: string): void {
   if (data instanceof Uint8Array) return;
-  throw new TypeError(`Cannot ${doing}: the memory must be a Uint8Array, not "${typeof data}"`);
+  throw new TypeError(`Cannot ${doing}: the memory must be a Uint8Array, not ${describeType(data)}`);
 }
 
 function checkCount(n: number, doing: string): void {
-  if (typeof n !== "number") throw new TypeError(`Cannot ${doing}: n must be a number, not "${n}"`);
+  if (typeof n !== "number") throw new TypeError(`Cannot ${doing}: n must be a number, not ${describe(n)}`);
   if (!Number.isSafeInteger(n) || n < 0) {
-    throw new RangeError(`Cannot ${doing}: n must be an integer of at least 0, not "${n}"`);
+    throw new RangeError(`Cannot ${doing}: n must be an integer of at least 0, not ${describe(n)}`);
   }
 }
 

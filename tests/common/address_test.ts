@@ -44,4 +44,5 @@ Deno.test("showAddress() shows every kind of address", () => {
   assertEquals(showAddress({ transport: "udp", hostname: "::1", port: 80 }), "[::1]:80");
   assertEquals(showAddress({ transport: "unix", path: "/tmp/s" }), '"/tmp/s"');
   assertEquals(showAddress({ transport: "unix", path: "" }), "a Unix socket");
+  assertEquals(showAddress({ transport: "tcp", hostname: "x".repeat(1000), port: 80 }).length, 103);
 });

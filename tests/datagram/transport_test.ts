@@ -159,7 +159,7 @@ Deno.test("DatagramTransport.sendto() wants an address just where one is needed 
   assertThrows(
     () => connected.transport.sendto(bytes("b"), stranger),
     TypeError,
-    'Cannot send a datagram to "127.0.0.1" port "3000": the endpoint is connected to "127.0.0.1" port "2000"',
+    "Cannot send a datagram to 127.0.0.1:3000: the endpoint is connected to 127.0.0.1:2000",
   );
   const free = made(null);
   assertThrows(() => free.transport.sendto(bytes("a")), TypeError, "an address is needed");
@@ -184,7 +184,7 @@ Deno.test("DatagramTransport.sendto() refuses what is no datagram or no address,
     assertThrows(sendto(bytes("a"), { hostname: "127.0.0.1", port: "1" }), TypeError);
     assertThrows(sendto(bytes("a"), { ...peer, transport: "tcp" }), TypeError, 'not "tcp"');
     for (const port of [0, -1, 65536, 1.5, NaN]) {
-      assertThrows(sendto(bytes("a"), { ...peer, port }), RangeError, `not "${port}"`);
+      assertThrows(sendto(bytes("a"), { ...peer, port }), RangeError, `not ${port}`);
     }
   };
   check();

@@ -96,7 +96,7 @@ export {
   type StreamReaderProtocolOptions,
 } from "./src/streams/stream_reader_protocol.ts";
 export { startTls, type StartTlsOptions } from "./src/tls/start_tls.ts";
-export { type ReadOptions, StreamReader } from "./src/streams/stream_reader.ts";
+export { type ReadOptions, StreamReader, type TextReadOptions } from "./src/streams/stream_reader.ts";
 export { type FlowControl, StreamWriter } from "./src/streams/stream_writer.ts";
 export {
   type Stdio,

@@ -10,6 +10,7 @@
  * @module
  */
 import { abortable } from "../common/abort.ts";
+import { rejection } from "../common/callers_frames.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { connFromNode } from "../conn/conn_from_node.ts";
 import { ipVersion, showAddress, withoutBrackets } from "../common/address.ts";
@@ -142,7 +143,8 @@ export function dialAny(addresses: readonly string[], options: DialOptions): Pro
     errors.push(error);
     if (errors.length < addresses.length) return begin();
     end();
-    reject(errors.length === 1 ? error : new AggregateError(errors, errors.map(({ message }) => message).join("; ")));
+    const all = errors.map(({ message }) => message).join("; ");
+    resolve(rejection(errors.length === 1 ? error : new AggregateError(errors, all)));
   };
   const begin = () => {
     stopTimer();

@@ -22,6 +22,7 @@
  *
  * @module
  */
+import { rejection } from "../common/callers_frames.ts";
 import type { Bytes } from "../common/bytes.ts";
 import { describe } from "../common/describe.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
@@ -46,7 +47,7 @@ export interface ReadOptions {
 }
 
 type State = "idle" | "waiting" | "lent" | "landed";
-type Outcome = "result" | "error";
+type Outcome = "result" | "error" | "aborted";
 
 /** Bytes that were fed, the read that waits, and whether the stream has ended. */
 export class ReadQueue {
@@ -325,8 +326,8 @@ export class ReadQueue {
     this.#result = undefined;
     if (this.#resolve !== null) return this.#settle(this.#outcome, result);
     this.#state = "idle";
-    if (this.#outcome === "error") throw result;
-    return result;
+    if (this.#outcome === "aborted") throw result;
+    return this.#outcome === "error" ? rejection(result) : result;
   }
 
   #over(): void {
@@ -361,15 +362,17 @@ export class ReadQueue {
   }
 
   #settle(outcome: Outcome, result: unknown): void {
-    const settle = outcome === "result" ? this.#resolve! : this.#reject!;
+    const resolve = this.#resolve!;
+    const reject = this.#reject!;
     this.#resolve = this.#reject = null;
     this.#state = "idle";
-    settle(result);
+    if (outcome === "aborted") reject(result);
+    else resolve(outcome === "error" ? rejection(result) : result);
   }
 
   #listenTo(signal: AbortSignal): void {
     // The transport is not paused here: what a read under way brings is fed, where an error cannot hide it.
-    const onAbort = () => this.#finish("error", signal.reason);
+    const onAbort = () => this.#finish("aborted", signal.reason);
     signal.addEventListener("abort", onAbort);
     this.#stopListening = () => signal.removeEventListener("abort", onAbort);
   }

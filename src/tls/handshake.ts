@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { rejection } from "../common/callers_frames.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import type { TlsInfo } from "../transport/types.ts";
 import { asError, toNetError } from "../common/errors.ts";
+import { MAX_TIMER } from "../common/timer.ts";
 
 /** A connection after its handshake. */
 export interface SecureConn {
@@ -22,9 +24,6 @@ export interface HandshakeLimits {
   /** Ends it when it aborts. */
   signal?: AbortSignal | undefined;
 }
-
-/** Timers cannot be longer, about 25 days. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /**
  * Waits for a handshake, no longer than its limits allow. Whatever ends it but success releases the connection.
@@ -49,13 +48,14 @@ export async function boundHandshake<T>(
   let stop!: (reason: unknown) => void;
   const stopped = new Promise<never>((_resolve, reject) => stop = reject);
   const abort = () => stop(signal?.reason);
-  const timer = setTimeout(() => stop(timedOut(timeout)), Math.min(timeout, MAX_TIMEOUT));
+  const timer = setTimeout(() => stop(timedOut(timeout)), Math.min(timeout, MAX_TIMER));
   signal?.addEventListener("abort", abort, { once: true });
   try {
     return await Promise.race([stopped, failuresMapped(handshake)]);
   } catch (error) {
     release();
-    throw error;
+    if (signal?.aborted) throw error;
+    return rejection(error);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);

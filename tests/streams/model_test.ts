@@ -257,8 +257,9 @@ async function run(one: Case): Promise<string | null> {
 }
 
 /** Lets what is about to settle do so: a read, and what was chained to it above. */
+/** Lets what is known by now settle: an error takes a few reactions more, to name the caller. */
 async function hops(): Promise<void> {
-  for (let i = 0; i < 3; i++) await null;
+  for (let i = 0; i < 8; i++) await null;
 }
 
 function startRead(

@@ -56,7 +56,7 @@
 export type { Bytes } from "./src/common/bytes.ts";
 export { connFromNode } from "./src/conn/conn_from_node.ts";
 export { connFromStreams, type StreamsPair } from "./src/conn/conn_from_streams.ts";
-export { connPair, type ConnPairOptions } from "./src/conn/conn_pair.ts";
+export { connPair, type ConnPairEnd, type ConnPairOptions } from "./src/conn/conn_pair.ts";
 export type { ConnLike } from "./src/conn/conn.ts";
 export { createConnection, createUnixConnection } from "./src/serving/create_connection.ts";
 export type {
@@ -88,7 +88,8 @@ export type { ByteQueue } from "./src/framing/byte_queue.ts";
 export type { Decoder } from "./src/framing/codec.ts";
 export type { Separator } from "./src/framing/separators.ts";
 export type { SendFileOptions } from "./src/streams/send_file.ts";
-export { Server } from "./src/serving/server.ts";
+export { Server, type ServerStats } from "./src/serving/server.ts";
+export type { HandlerContext } from "./src/streams/handler_context.ts";
 export { startServer, startUnixServer } from "./src/streams/start_server.ts";
 export {
   type ClientConnected,

@@ -14,10 +14,16 @@ import { brokenError, busyError, closedError, interruptedError, resetError } fro
 /** How many bytes each direction of a {@linkcode connPair} holds, unless told otherwise. */
 const DEFAULT_CAPACITY = 65536;
 
+/** One end of a {@linkcode connPair}. */
+export interface ConnPairEnd extends ConnLike {
+  /** Ends the writing direction: the peer reads what was written, and then the end. */
+  closeWrite(): Promise<void>;
+}
+
 /** Options of {@linkcode connPair}. */
 export interface ConnPairOptions {
   /** How many bytes each direction holds that the peer has not read, at most. Default: 65536. */
-  capacity?: number;
+  capacity?: number | undefined;
 }
 
 /**
@@ -42,7 +48,7 @@ export interface ConnPairOptions {
  *
  * const [a, b] = connPair();
  * await a.write(new TextEncoder().encode("hello"));
- * await a.closeWrite!();
+ * await a.closeWrite();
  *
  * const p = new Uint8Array(16);
  * assertEquals(await b.read(p), 5);
@@ -52,7 +58,7 @@ export interface ConnPairOptions {
  * b.close();
  * ```
  */
-export function connPair(options: ConnPairOptions = {}): [ConnLike, ConnLike] {
+export function connPair(options: ConnPairOptions = {}): [ConnPairEnd, ConnPairEnd] {
   const { capacity = DEFAULT_CAPACITY } = options;
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
     throw new RangeError(`Cannot make a pair of connections: the capacity "${capacity}" must be a positive integer`);
@@ -63,7 +69,7 @@ export function connPair(options: ConnPairOptions = {}): [ConnLike, ConnLike] {
 }
 
 /** One end of a pair. */
-class MemoryConn implements ConnLike {
+class MemoryConn implements ConnPairEnd {
   readonly #incoming: Direction;
   readonly #outgoing: Direction;
   #closed = false;

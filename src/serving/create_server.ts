@@ -36,45 +36,63 @@ import { listenUnix } from "./unix_listener.ts";
 /** What all servers take. */
 export interface ServeOptions {
   /** Speaks TLS, with this certificate. */
-  tls?: TlsServerOptions;
-  /** Whether to accept at once; `true` by default. Else `server.startServing()` begins. */
-  startServing?: boolean;
-  /** How many connections may be open, handshakes under way included; while so many are, no more are accepted. */
-  maxConnections?: number;
+  tls?: TlsServerOptions | undefined;
+  /** Whether to accept at once; `true` by default. If not, `server.startServing()` begins. */
+  startServing?: boolean | undefined;
+  /** How many connections may be open, handshakes under way included. At that number accepting stops until one ends. */
+  maxConnections?: number | undefined;
+  /**
+   * Tells whether to take a client, by its address, before anything is read. A client that is not taken is closed and counted
+   * in `server.stats().refused`. A filter that throws is reported, and refuses. (With `engine: "deno"` of TLS the system keeps
+   * the socket of a refused client until the client leaves.)
+   */
+  accept?: ((peername: Deno.Addr) => boolean) | undefined;
   /** Gets everything that goes wrong in the server: handlers, handshakes, accept; the exception handler by default. */
-  onError?: (error: Error, context: ErrorContext) => void;
+  onError?: ((error: Error, context: ErrorContext) => void) | undefined;
   /** Closes the server when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to serve TCP. Either `hostname` or `port` or both, or `listener`. */
 export interface ListenOptions extends ServeOptions {
-  /** The host name or address to listen on, or several; "0.0.0.0" by default. */
-  hostname?: string | string[];
+  /**
+   * The host name or address to listen on, or several; "0.0.0.0" by default. Every address of a name is bound, all on one
+   * port, all or none. Where the system's "::" accepts IPv4 too, "0.0.0.0" beside it needs no listener of its own: IPv4
+   * clients have addresses such as "::ffff:192.0.2.1" then.
+   */
+  hostname?: string | string[] | undefined;
   /** The port; 0, the default, for any that is free. */
-  port?: number;
-  /** A listener that is bound already, instead of `hostname` and `port`; the server's from now on. It may speak TLS. */
-  listener?: Deno.Listener;
+  port?: number | undefined;
+  /** A listener that is bound already, instead of `hostname` and `port`. The server owns it then. It may speak TLS. */
+  listener?: Deno.Listener | undefined;
   /** How many connections the system keeps until they are accepted; 511 by default. */
-  backlog?: number;
+  backlog?: number | undefined;
   /** Whether several processes may listen on the port (SO_REUSEPORT). Needs `--unstable-net`. */
-  reusePort?: boolean;
+  reusePort?: boolean | undefined;
+  /**
+   * How many connections a peer may have, handshakes under way included. A peer is an IPv4 address or an IPv6 /64. Clients
+   * beyond are closed before anything is read, and counted in `server.stats().refused`.
+   */
+  maxConnectionsPerPeer?: number | undefined;
   /** Whether small writes leave at once (TCP_NODELAY); `true` by default. */
-  noDelay?: boolean;
+  noDelay?: boolean | undefined;
   /** Whether the system probes an idle connection (SO_KEEPALIVE); `false` by default. */
-  keepAlive?: boolean;
+  keepAlive?: boolean | undefined;
 }
 
 /** How to serve on a Unix socket. */
 export interface UnixListenOptions extends ServeOptions {
-  /** The path of the socket. A file that a dead server left there is removed. */
+  /**
+   * The path of the socket; with a leading NUL a name in the abstract namespace, which only Linux has. A socket that a dead
+   * server left at the path is removed.
+   */
   path: string;
 }
 
 /**
  * Opens a server that makes a protocol for each connection. As asyncio's `loop.create_server`.
  *
- * @param protocolFactory Makes the protocol of a connection
+ * @param protocolFactory Makes the protocol of a connection; gets the server
  * @param options Where to listen, and how
  * @returns The server, accepting unless told otherwise
  * @throws {TypeError | RangeError} If the options are wrong, before anything is done
@@ -99,7 +117,7 @@ export interface UnixListenOptions extends ServeOptions {
  * ```
  */
 export async function createServer(
-  protocolFactory: () => BaseProtocolLike,
+  protocolFactory: (server: Server) => BaseProtocolLike,
   options: ListenOptions,
 ): Promise<Server> {
   checkFactory("serve", protocolFactory);
@@ -112,7 +130,7 @@ export async function createServer(
 /**
  * Opens a server on a Unix socket that makes a protocol for each connection. As asyncio's `loop.create_unix_server`.
  *
- * @param protocolFactory Makes the protocol of a connection
+ * @param protocolFactory Makes the protocol of a connection; gets the server
  * @param options Where to listen, and how
  * @returns The server, accepting unless told otherwise
  * @throws {TypeError | RangeError} If the options are wrong, before anything is done
@@ -127,7 +145,7 @@ export async function createServer(
  * ```
  */
 export async function createUnixServer(
-  protocolFactory: () => BaseProtocolLike,
+  protocolFactory: (server: Server) => BaseProtocolLike,
   options: UnixListenOptions,
 ): Promise<Server> {
   checkFactory("serve", protocolFactory);
@@ -153,6 +171,7 @@ const serveChecks: Record<string, Check> = {
   tls: anObject,
   startServing: aBoolean,
   maxConnections: aCount,
+  accept: aFunction,
   onError: aFunction,
   signal: aSignal,
 };
@@ -162,6 +181,7 @@ const listenChecks: Record<string, Check> = {
   hostname: hostnameCheck,
   port: aPort,
   listener: listenerCheck,
+  maxConnectionsPerPeer: aCount,
   backlog: aBacklog,
   reusePort: aBoolean,
   noDelay: aBoolean,
@@ -170,11 +190,13 @@ const listenChecks: Record<string, Check> = {
 
 function checkListenOptions(options: ListenOptions): void {
   checkOptions("serve", options, listenChecks);
-  const { listener, hostname, port, backlog, reusePort, noDelay, keepAlive, tls } = options;
+  const { listener, hostname, port, backlog, reusePort, noDelay, keepAlive, maxConnectionsPerPeer, tls } = options;
   if (listener !== undefined) {
     refuseTogether("a listener", { hostname, port, backlog, reusePort });
     if (isTlsListener(listener)) refuseTogether("a listener that speaks TLS", { noDelay, keepAlive, tls });
-    if (listener.addr?.transport === "unix") refuseTogether("a Unix listener", { noDelay, keepAlive });
+    if (listener.addr?.transport === "unix") {
+      refuseTogether("a Unix listener", { noDelay, keepAlive, maxConnectionsPerPeer });
+    }
   } else if (port === undefined && hostname === undefined) {
     throw new TypeError("Cannot serve: there is neither a hostname, nor a port, nor a listener");
   }
@@ -217,24 +239,22 @@ function given(listener: Deno.Listener): Bound {
 }
 
 async function serve(
-  protocolFactory: () => BaseProtocolLike,
+  protocolFactory: (server: Server) => BaseProtocolLike,
   { listeners, addrs }: Bound,
-  options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive">,
+  options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive" | "maxConnectionsPerPeer">,
 ): Promise<Server> {
-  const { tls, noDelay, keepAlive, maxConnections, onError, startServing = true, signal } = options;
+  const { tls, noDelay, keepAlive, maxConnections, accept, maxConnectionsPerPeer, onError } = options;
+  const { startServing = true, signal } = options;
   // Binding takes a while where a name is resolved or a socket may be stale.
   if (signal?.aborted) {
     for (const listener of listeners) listener.close();
     throw signal.reason;
   }
+  const common = { protocolFactory, listeners, addrs, noDelay, keepAlive, maxConnections, onError };
+  const isFiltered = accept !== undefined || maxConnectionsPerPeer !== undefined;
   const serverOptions: ServerOptions = {
-    protocolFactory,
-    listeners,
-    addrs,
-    noDelay,
-    keepAlive,
-    maxConnections,
-    onError,
+    ...common,
+    ...(isFiltered && { admission: { accept, maxConnectionsPerPeer } }),
   };
   if (tls !== undefined) serverOptions.handshake = handshakeOf(tls);
   else if (listeners.some(isTlsListener)) serverOptions.handshake = handshakeOf(null);

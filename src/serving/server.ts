@@ -1,13 +1,16 @@
 /**
- * Serving: listeners, their accept loops, and the connections that came of them.
+ * Serving: listeners, their accept loops, and the connections that they accepted.
  *
- * One accept loop per listener. It stops while `maxConnections` are open or in their TLS handshake; handshakes run off the
- * loop, so that a client that stalls delays nobody (SPEC V7, T2). An error of a single client is ignored, one of the system
- * (out of descriptors) is reported and the loop waits a second (V6). What keeps the process alive is the accept under way;
- * a loop that waits instead has a pause for that (V9).
+ * There is one accept loop per listener. It stops while `maxConnections` are open or in their TLS handshake; handshakes run
+ * outside of the loop, so that a client that stalls delays no other (SPEC V7, T2). An error of a single client is ignored;
+ * one of the system (out of descriptors) is reported, and the loop waits a second (V6). The pending accept keeps the process
+ * alive; a loop that waits for something else has a timer for that (V9).
  *
- * A server is `bound`, then `serving`, then `closing` until the system has released its addresses, then `closed`. Through
- * both it still has the connections that were open.
+ * A server is `bound`, then `serving`, then `closing` until the system has released its addresses, then `closed`. Open
+ * connections continue in both.
+ *
+ * A shutdown tells every protocol first (`serverClosing`), so that each can end its connection in its own way: streams do so
+ * as soon as they are idle. The last part of the grace is kept for the flush of what the remaining connections have written.
  *
  * @module
  */
@@ -15,12 +18,14 @@ import { addressOf, type ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { tuneConn } from "./dial.ts";
+import { Admission, type AdmissionRules, type Refusal } from "./admission.ts";
+import { closeQuietly } from "../tls/handshake.ts";
 import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
 import { type Audience, callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { aDelay, aSignal, checkOptions } from "../common/options.ts";
 import { CancellableTimer } from "../common/timer.ts";
-import type { BaseProtocolLike, StreamProtocolLike } from "../transport/types.ts";
+import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
 /** What a TLS handshake makes of an accepted conn. */
 export interface Welcome {
@@ -33,7 +38,7 @@ export interface Welcome {
 /** What a server needs to know. */
 export interface ServerOptions {
   /** Makes the protocol of a connection. */
-  protocolFactory: () => BaseProtocolLike;
+  protocolFactory: (server: Server) => BaseProtocolLike;
   /** Where to accept, each bound. */
   listeners: readonly Deno.Listener[];
   /** The addresses; several may belong to one listener. */
@@ -46,16 +51,39 @@ export interface ServerOptions {
   keepAlive?: boolean | undefined;
   /** How many connections at most. */
   maxConnections?: number | undefined;
+  /** Which clients are taken; `undefined` if all are. */
+  admission?: AdmissionRules | undefined;
   /** Where errors go. */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
 }
 
+/** What a server has done since it was opened: see {@linkcode Server.stats}. */
+export interface ServerStats {
+  /** The clients that were accepted, without those refused. */
+  readonly accepted: number;
+  /** The clients that `accept` or `maxConnectionsPerPeer` refused. */
+  readonly refused: number;
+  /** The TLS handshakes that failed. */
+  readonly handshakesFailed: number;
+  /** The bytes received, of TLS the decrypted ones. */
+  readonly bytesRead: number;
+  /** The bytes that the system has taken, of TLS before they are encrypted. */
+  readonly bytesWritten: number;
+}
+
+// In milliseconds.
 const ACCEPT_RETRY = 1000;
+// Docker kills 10 s after it has asked to stop.
 const DEFAULT_GRACE = 10000;
 const DISPOSE_FLUSH = 5000;
+const MOST_SHUTDOWN_FLUSH = 5000;
 const MOST_RELEASE = 100;
+/** The part of a shutdown's grace that is kept for the last flush. */
+const FLUSH_PART = 1 / 5;
+/** How many microtasks may lie between the promise of a call that opens a server and the caller's own code. */
+const MOST_AWAITS = 32;
 
-// The errors of an accept that tell of one client only.
+// The errors of an accept that concern one client only.
 const clientErrors = [
   Deno.errors.ConnectionReset,
   Deno.errors.ConnectionAborted,
@@ -80,18 +108,23 @@ const clientErrors = [
 export class Server implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly #listeners: readonly Deno.Listener[];
-  readonly #transports = new Set<ConnTransport>();
+  readonly #admission: Admission | null;
+  /** The open connections, and the addresses that they were admitted by. */
+  readonly #transports = new Map<ConnTransport, Deno.Addr>();
   readonly #handshakes = new Set<ConnLike>();
   readonly #closing = new AbortController();
   readonly #loops: Promise<void>[] = [];
   #state: "bound" | "serving" | "closing" | "closed" = "bound";
-  /** Loops that wait for a place below `maxConnections`. */
+  /** Loops that wait until there are fewer than `maxConnections`. */
   readonly #full = new Set<CancellableTimer>();
   /** Loops that wait until the system may have recovered. */
   readonly #failed = new Set<CancellableTimer>();
-  /** Who waits for the last connection to end. */
+  /** Resolve the calls of `waitClosed`. */
   readonly #waitForNone: (() => void)[] = [];
+  /** Of the connections that are lost, and of the clients that had none. */
+  readonly #stats = { accepted: 0, refused: 0, handshakesFailed: 0, bytesRead: 0, bytesWritten: 0 };
   #servingForever = false;
+  #shuttingDown = false;
   #keepsAlive = true;
 
   /**
@@ -102,16 +135,70 @@ export class Server implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#listeners = options.listeners;
+    this.#admission = options.admission === undefined ? null : new Admission(options.admission);
   }
 
-  /** Where the server listens; empty once it is closed. */
+  /** The addresses that the server listens on; empty once it is closed. */
   get addrs(): readonly Deno.Addr[] {
     return this.#isClosed() ? [] : this.#options.addrs;
+  }
+
+  /**
+   * The port that the server listens on, which all of its addresses have.
+   *
+   * @throws {TypeError} If it listens on a Unix socket
+   * @throws {ClosedError} If it is closed
+   */
+  get port(): number {
+    const [addr] = this.addrs;
+    if (addr === undefined) throw new ClosedError("Cannot tell the port: the server is closed");
+    if (addr.transport === "tcp") return addr.port;
+    throw new TypeError("Cannot tell the port: the server does not listen on TCP");
   }
 
   /** How many connections are open: from `connectionMade` to `connectionLost`. */
   get connections(): number {
     return this.#transports.size;
+  }
+
+  /**
+   * Lists the connections that are open now.
+   *
+   * @returns Their transports; the list does not change
+   *
+   * @example Sending to all clients
+   * ```ts
+   * import { createServer, Protocol } from "@tideline/net";
+   *
+   * await using server = await createServer(() => new Protocol(), { hostname: "127.0.0.1", port: 0 });
+   * for (const transport of server.transports()) transport.write("The time is up.\n");
+   * ```
+   */
+  transports(): Iterable<Transport> {
+    return [...this.#transports.keys()];
+  }
+
+  /**
+   * Counts what the server has done since it was opened.
+   *
+   * @returns The counts; the bytes include those of open connections
+   *
+   * @example
+   * ```ts
+   * import { createServer, Protocol } from "@tideline/net";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = await createServer(() => new Protocol(), { hostname: "127.0.0.1", port: 0 });
+   * assertEquals(server.stats().accepted, 0);
+   * ```
+   */
+  stats(): ServerStats {
+    const stats = { ...this.#stats };
+    for (const { bytesRead, bytesWritten } of this.#transports.keys()) {
+      stats.bytesRead += bytesRead;
+      stats.bytesWritten += bytesWritten;
+    }
+    return stats;
   }
 
   /**
@@ -146,7 +233,7 @@ export class Server implements AsyncDisposable {
    * @throws {Deno.errors.Busy} If it is called a second time meanwhile
    * @throws {Error} If the server is closed
    */
-  async serveForever(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async serveForever(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptions("serve forever", options, { signal: aSignal });
     if (this.#servingForever) throw new Deno.errors.Busy("Cannot serve forever: it is being done already");
     if (options.signal?.aborted) this.close();
@@ -165,12 +252,12 @@ export class Server implements AsyncDisposable {
 
   /** Closes all connections, after what was written is sent. As `asyncio.Server.close_clients`. */
   closeClients(): void {
-    for (const transport of this.#transports) transport.close();
+    for (const transport of this.#transports.keys()) transport.close();
   }
 
   /** Aborts all connections. As `asyncio.Server.abort_clients`. */
   abortClients(): void {
-    for (const transport of this.#transports) transport.abort();
+    for (const transport of this.#transports.keys()) transport.abort();
   }
 
   /**
@@ -184,19 +271,36 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Closes in order, in bounded time: accepts no more, gives connections time to end, closes those left, gives them the same
-   * time again to send what was written, and aborts the rest.
+   * Ends the server in order, in bounded time. It accepts no more clients, and tells every protocol, by `serverClosing`, and
+   * every handler of streams, by `context.signal`. Streams that are idle are closed: their handler waits in a read, nothing
+   * is buffered, and nothing is unsent. The other connections have until the last fifth of the grace (at most 5000 ms) to end
+   * by themselves; then they are closed. When the grace is over, those that have not sent what was written are aborted.
    *
-   * @param options `grace`: the time, in milliseconds; 10000 by default
+   * @param options `grace`: the time for all of this, in milliseconds; 10000 by default
    * @returns Resolves when no connection is left
    * @throws {TypeError | RangeError} If `grace` is no number, or negative
+   *
+   * @example Ending when the system asks the process to
+   * ```ts
+   * import { startServer } from "@tideline/net";
+   *
+   * await using server = await startServer(async (reader, writer) => {
+   *   for await (const line of reader) writer.write(line);
+   * }, { hostname: "127.0.0.1", port: 0 });
+   * const stop = () => void server.shutdown();
+   * Deno.addSignalListener("SIGTERM", stop);
+   * // …
+   * Deno.removeSignalListener("SIGTERM", stop);
+   * await server.shutdown({ grace: 100 });
+   * ```
    */
-  async shutdown(options: { grace?: number } = {}): Promise<void> {
+  async shutdown(options: { grace?: number | undefined } = {}): Promise<void> {
     checkOptions("shut down", options, { grace: aDelay });
     const { grace = DEFAULT_GRACE } = options;
-    this.close();
-    await this.#goneWithin(grace);
-    await this.#endClients(grace);
+    const flush = Math.min(grace * FLUSH_PART, MOST_SHUTDOWN_FLUSH);
+    this.#beginShutdown();
+    await this.#goneWithin(grace - flush);
+    await this.#endClients(flush);
   }
 
   /** Lets the process end only when the server is closed: the default. */
@@ -214,9 +318,9 @@ export class Server implements AsyncDisposable {
     for (const waiter of this.#waiters) waiter.unref();
   }
 
-  /** Closes the server and all connections, and waits at most 5 seconds for what was written. */
+  /** Closes the server and all connections, as `shutdown({ grace: 0 })`, but gives them 5000 ms to send what was written. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
+    this.#beginShutdown();
     await this.#endClients(DISPOSE_FLUSH);
   }
 
@@ -253,6 +357,13 @@ export class Server implements AsyncDisposable {
     this.#checkNone();
   }
 
+  #beginShutdown(): void {
+    this.close();
+    if (this.#shuttingDown) return;
+    this.#shuttingDown = true;
+    for (const transport of this.#transports.keys()) transport.serverClosing();
+  }
+
   async #endClients(flush: number): Promise<void> {
     this.closeClients();
     await this.#goneWithin(flush);
@@ -273,6 +384,8 @@ export class Server implements AsyncDisposable {
 
   async #acceptFrom(listener: Deno.Listener): Promise<void> {
     const budget = new LoopBudget();
+    // A client that is connected already is accepted in a microtask. Whoever opens the server shall have it before.
+    for (let i = 0; i < MOST_AWAITS; i++) await undefined;
     while (this.#state === "serving") {
       while (this.#isFull()) await this.#pause(Infinity, this.#full);
       let conn: Deno.Conn;
@@ -286,9 +399,23 @@ export class Server implements AsyncDisposable {
       }
       // The last place may have gone to a client of another listener meanwhile: this one waits for the next.
       while (this.#isFull()) await this.#pause(Infinity, this.#full);
-      if (this.#isClosed()) conn.close();
-      else this.#welcome(conn);
+      if (this.#isClosed()) closeQuietly(conn);
+      else if (this.#admits(conn)) this.#welcome(conn);
     }
+  }
+
+  #admits(conn: Deno.Conn): boolean {
+    let refusal: Refusal | null = null;
+    try {
+      refusal = this.#admission?.enter(conn.remoteAddr) ?? null;
+    } catch (thrown) {
+      refusal = "filter";
+      const error = asError(thrown, "accept()");
+      this.#report({ message: "Cannot filter a client: accept() failed", error });
+    }
+    this.#stats[refusal === null ? "accepted" : "refused"]++;
+    if (refusal !== null) closeQuietly(conn);
+    return refusal === null;
   }
 
   #isFull(): boolean {
@@ -333,7 +460,7 @@ export class Server implements AsyncDisposable {
       // The client has left; the first read tells.
     }
     const { handshake } = this.#options;
-    if (handshake === undefined) this.#connect(conn, this.#around);
+    if (handshake === undefined) this.#connect(conn, this.#around, conn.remoteAddr);
     else this.#connectAfter(handshake, conn);
   }
 
@@ -343,6 +470,7 @@ export class Server implements AsyncDisposable {
     try {
       welcome = await handshake(conn, this.#closing.signal);
     } catch (error) {
+      this.#stats.handshakesFailed++;
       if (!this.#isClosed()) {
         this.#report({
           message: "TLS handshake failed",
@@ -352,23 +480,25 @@ export class Server implements AsyncDisposable {
       }
     }
     this.#handshakes.delete(conn);
-    if (welcome !== null && this.#isClosed()) welcome.conn.close();
-    else if (welcome !== null) return this.#connect(welcome.conn, { ...welcome.around, ...this.#around });
-    this.#oneLess();
+    if (welcome !== null && this.#isClosed()) closeQuietly(welcome.conn);
+    else if (welcome !== null) {
+      return this.#connect(welcome.conn, { ...welcome.around, ...this.#around }, conn.remoteAddr);
+    }
+    this.#clientEnded(conn.remoteAddr);
   }
 
-  #connect(conn: ConnLike, around: ConnTransportOptions): void {
+  #connect(conn: ConnLike, around: ConnTransportOptions, peername: Deno.Addr): void {
     let transport: ConnTransport;
     try {
-      const protocol = makeProtocol(this.#options.protocolFactory, this.#report) as StreamProtocolLike;
+      const protocol = makeProtocol(() => this.#options.protocolFactory(this), this.#report) as StreamProtocolLike;
       transport = new ConnTransport(conn, protocol, around);
     } catch (thrown) {
       conn.close();
       const error = asError(thrown, "the protocol factory");
       this.#report({ message: FACTORY_FAILED, error, peername: addressOf(conn, "remoteAddr") });
-      return this.#oneLess();
+      return this.#clientEnded(peername);
     }
-    this.#transports.add(transport);
+    this.#transports.set(transport, peername);
     try {
       transport.start();
     } catch {
@@ -376,7 +506,8 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  #oneLess(): void {
+  #clientEnded(peername: Deno.Addr): void {
+    this.#admission?.leave(peername);
     for (const pause of this.#full) pause.end();
     this.#checkNone();
   }
@@ -392,13 +523,16 @@ export class Server implements AsyncDisposable {
     else if (audience === "everyone") callExceptionHandler(full);
   };
 
-  /** What is around all transports: one object, as there may be many. */
+  /** The options of all transports: one object, because there may be many transports. */
   readonly #around: ConnTransportOptions = {
     serverSide: true,
     report: this.#report,
     onLost: (transport) => {
+      const peername = this.#transports.get(transport)!;
       this.#transports.delete(transport);
-      this.#oneLess();
+      this.#stats.bytesRead += transport.bytesRead;
+      this.#stats.bytesWritten += transport.bytesWritten;
+      this.#clientEnded(peername);
     },
   };
 }

@@ -18,9 +18,9 @@ import { StreamWriter } from "./stream_writer.ts";
 /** What pairs of streams take beyond the options of their connection. */
 export interface StreamOptions {
   /** The reader's limit, in bytes; 65536 by default. */
-  limit?: number;
+  limit?: number | undefined;
   /** Keeps a read under way, so that a peer that left is noticed between reads; `false` by default. */
-  readAhead?: boolean;
+  readAhead?: boolean | undefined;
 }
 
 /** A pair of streams over one connection. */

@@ -83,6 +83,11 @@ export class ReadQueue {
     this.#governor = new ReadGovernor(limit);
   }
 
+  /** Whether a read waits for bytes. */
+  get busy(): boolean {
+    return this.#state === "waiting" || this.#state === "lent";
+  }
+
   /** Whether the stream has ended or failed. */
   get over(): boolean {
     return this.ended || this.exception !== null;

@@ -13,7 +13,11 @@ import {
 import { describeType } from "../common/describe.ts";
 import { type StreamOptions, takeStreamOptions } from "./open_connection.ts";
 import type { Server } from "../serving/server.ts";
-import { type ClientConnected, StreamReaderProtocol } from "./stream_reader_protocol.ts";
+import {
+  type ClientConnected,
+  StreamReaderProtocol,
+  type StreamReaderProtocolOptions,
+} from "./stream_reader_protocol.ts";
 import { StreamReader } from "./stream_reader.ts";
 
 /**
@@ -26,7 +30,8 @@ import { StreamReader } from "./stream_reader.ts";
  * names the peer. Not so if it rejects with the error its connection was lost with, such as a reset by the peer (also as a
  * `cause`): of that only an `onError` is told, so a peer that vanishes prints nothing.
  *
- * @param handler Handles a connection
+ * @param handler Handles a connection: gets its reader, its writer, and a context with the server and a signal that aborts when
+ * the server begins to shut down or the connection is lost
  * @param options Where to listen, and how
  * @returns The server, accepting unless told otherwise
  * @throws {TypeError | RangeError} If the options are wrong, before anything is done
@@ -77,7 +82,7 @@ export async function startUnixServer(
 }
 
 async function serveStreams<O extends ServeOptions>(
-  serve: (protocolFactory: () => StreamReaderProtocol, options: O) => Promise<Server>,
+  serve: (protocolFactory: (server: Server) => StreamReaderProtocol, options: O) => Promise<Server>,
   handler: ClientConnected,
   options: O & StreamOptions,
 ): Promise<Server> {
@@ -85,6 +90,10 @@ async function serveStreams<O extends ServeOptions>(
     throw new TypeError(`Cannot serve: the handler must be a function, not ${describeType(handler)}`);
   }
   const { limit, readAhead, rest } = takeStreamOptions("serve", options);
-  const protocolFactory = () => new StreamReaderProtocol(new StreamReader({ limit }), handler, { readAhead });
-  return await serve(protocolFactory, rest);
+  // One object for all connections, made with the first, because it needs the server.
+  let protocolOptions: StreamReaderProtocolOptions | undefined;
+  return await serve((server) => {
+    protocolOptions ??= { readAhead, server };
+    return new StreamReaderProtocol(new StreamReader({ limit }), handler, protocolOptions);
+  }, rest);
 }

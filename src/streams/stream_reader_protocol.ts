@@ -11,11 +11,14 @@ import { DrainGate } from "./drain_gate.ts";
 import { asError, comesOf } from "../common/errors.ts";
 import { promiseOf } from "../common/promise_of.ts";
 import { callHandler, type ErrorContext, reportOnTransport } from "../transport/exception_handler.ts";
+import { ConnectionContext, type HandlerContext } from "./handler_context.ts";
 import { BufferedProtocol } from "../transport/protocols.ts";
 import { ReceiveBuffer } from "../memory/receive_buffer.ts";
+import { IdleCloser } from "./idle_closer.ts";
 import type { ReadQueue } from "./read_queue.ts";
 import { queueOf, type StreamReader } from "./stream_reader.ts";
 import { type FlowControl, StreamWriter } from "./stream_writer.ts";
+import type { Server } from "../serving/server.ts";
 import type { Transport } from "../transport/types.ts";
 
 /**
@@ -24,7 +27,11 @@ import type { Transport } from "../transport/types.ts";
  * When the promise it returns settles, the connection is closed, after what was written is sent. A handler that is not `async`
  * and returns nothing keeps its connection open, as in asyncio: it is closed by `writer.close()` or by the peer.
  */
-export type ClientConnected = (reader: StreamReader, writer: StreamWriter) => void | Promise<void>;
+export type ClientConnected = (
+  reader: StreamReader,
+  writer: StreamWriter,
+  context: HandlerContext,
+) => void | Promise<void>;
 
 /** How a {@linkcode StreamReaderProtocol} behaves. */
 export interface StreamReaderProtocolOptions {
@@ -36,6 +43,8 @@ export interface StreamReaderProtocolOptions {
    * connection was lost with, such as a reset by the peer.
    */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
+  /** The server of the connection, for the handler's context. */
+  server?: Server | undefined;
 }
 
 /**
@@ -66,6 +75,11 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   /** The memory of a `readinto`, if that is being read into. */
   #target: Uint8Array | null = null;
   #lostWith: Error | null = null;
+  /** Of the handler, if there is one. */
+  #context: ConnectionContext | null = null;
+  #transport: Transport | null = null;
+  /** From when the server has begun to shut down. */
+  #idleCloser: IdleCloser | null = null;
 
   /**
    * Makes the glue; to be handed to `createConnection` or `createServer`.
@@ -91,7 +105,9 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   override connectionMade(transport: Transport): void {
     this.#queue.attach(transport, this.#options.readAhead ? "bounded" : "onDemand");
     if (this.#clientConnected !== undefined) {
-      this.#handle(this.#clientConnected, new StreamWriter(transport, this, this.#reader));
+      this.#transport = transport;
+      this.#context = new ConnectionContext(this.#options.server);
+      this.#handle(this.#clientConnected, new StreamWriter(transport, this, this.#reader), this.#context);
     }
   }
 
@@ -102,6 +118,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @returns The memory
    */
   override getBuffer(sizeHint: number): Uint8Array {
+    // A read has to wait. The transport is not closed amid its call, but right after.
+    if (this.#idleCloser !== null) queueMicrotask(() => this.#idleCloser!.check());
     this.#target = this.#queue.lendTarget();
     if (this.#target !== null) return this.#target;
     // Bytes that come behind others are copied to them.
@@ -143,6 +161,15 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   /** Makes `drain` go on. */
   override resumeWriting(): void {
     this.#gate.resume();
+    this.#idleCloser?.check();
+  }
+
+  /** Aborts the handler's signal, and closes the connection as soon as the streams are idle. */
+  override serverClosing(): void {
+    const context = this.#context;
+    if (context === null) return;
+    context.end(new Deno.errors.ConnectionAborted("Cannot go on: the server is shutting down"));
+    this.#idleCloser ??= new IdleCloser(this.#transport!, this.#queue);
   }
 
   /**
@@ -152,6 +179,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    */
   override connectionLost(error: Error | null): void {
     this.#lostWith = error;
+    this.#context?.end(error ?? new Deno.errors.ConnectionAborted("Cannot go on: the connection is closed"));
     if (error === null) this.#queue.end();
     else this.#queue.fail(error);
     this.#queue.targetUnfilled();
@@ -177,11 +205,11 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     return this.#gate.lost();
   }
 
-  #handle(handler: ClientConnected, writer: StreamWriter): void {
+  #handle(handler: ClientConnected, writer: StreamWriter, context: HandlerContext): void {
     const { transport } = writer;
     let result: unknown;
     try {
-      result = handler(this.#reader, writer);
+      result = handler(this.#reader, writer, context);
     } catch (thrown) {
       return this.#handlerFailed(thrown, transport);
     }
@@ -196,12 +224,16 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
     transport.close();
   }
 
-  /** Reports why the handler failed. If it is what the connection was lost with, only an `onError` is told (SPEC S4). */
+  /**
+   * Reports why the handler failed. If it is what the connection was lost with, or the reason of the context's signal, only an
+   * `onError` is told (SPEC S4).
+   */
   #report(context: ErrorContext): void {
     const { onError } = this.#options;
     if (onError !== undefined) return callHandler((context) => onError(context.error, context), context);
-    const dueToLoss = this.#lostWith !== null && comesOf(context.error, this.#lostWith);
-    reportOnTransport(context, dueToLoss ? "onError" : "everyone");
+    const ends = [this.#lostWith, this.#context?.reason ?? null];
+    const dueToEnd = ends.some((end) => end !== null && comesOf(context.error, end));
+    reportOnTransport(context, dueToEnd ? "onError" : "everyone");
   }
 }
 

@@ -21,7 +21,7 @@ import { CallbackRunner, type CallbacksOwner, makeProtocol } from "../transport/
 import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { explained } from "../common/errors.ts";
 import { throwIfAborted } from "../common/abort.ts";
-import { describe, describeType, quote } from "../common/describe.ts";
+import { describeType, quote } from "../common/describe.ts";
 import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions } from "../common/options.ts";
 import { ReadPipeTransport, WritePipeTransport } from "../transport/pipes.ts";
 import { Protocol } from "../transport/protocols.ts";

@@ -7,7 +7,7 @@
  *
  * The order of the callbacks of a stream protocol (SPEC C1) is a table of states and events. A callback that the table does not have for the state
  * is not called: so nothing comes after `connectionLost`, whatever the rest of a transport does. `flow` is
- * `pauseWriting` and `resumeWriting`.
+ * `pauseWriting`, `resumeWriting` and `serverClosing`.
  *
  * ```
  * init --connectionMade--> made --eofReceived--> eof
@@ -289,6 +289,13 @@ export class Callbacks extends CallbackRunner<StreamProtocolLike> {
   resumeWriting(): void {
     if (this.#enter("flow")) {
       this.inform(this.protocol, "resumeWriting", (protocol) => protocol.resumeWriting());
+    }
+  }
+
+  /** Calls `serverClosing`, if the protocol has it. */
+  serverClosing(): void {
+    if (this.#enter("flow")) {
+      this.inform(this.protocol, "serverClosing", (protocol) => protocol.serverClosing?.());
     }
   }
 

@@ -57,6 +57,8 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
   #phase: Phase = "open";
   #upgrade: Upgrade | null = null;
   #dropped = 0;
+  /** The bytes of the conns that were upgraded. */
+  #bytesBefore = NO_BYTES;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -226,6 +228,21 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     this.#writes.checkMarks();
   }
 
+  /** How many bytes were received, without those of a TLS handshake. */
+  get bytesRead(): number {
+    return this.#bytesBefore.read + this.#reads.bytes;
+  }
+
+  /** How many bytes the system has taken, without those of a TLS handshake. */
+  get bytesWritten(): number {
+    return this.#bytesBefore.written + this.#writes.bytes;
+  }
+
+  /** Tells the protocol that its server begins to shut down. */
+  serverClosing(): void {
+    this.#callbacks.serverClosing();
+  }
+
   // What the callbacks and the pumps call.
 
   get readCount(): number {
@@ -326,6 +343,7 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     const { wantsToRead } = this.#upgrade!;
     this.#upgrade = null;
     this.#phase = "open";
+    this.#bytesBefore = { read: this.bytesRead, written: this.bytesWritten };
     this.#conn = conn;
     this.#options = { ...this.#options, extra, shutdownTimeout };
     this.#reads = new ReadPump(conn, this.#callbacks, this);
@@ -360,6 +378,7 @@ function closeQuietly(conn: ConnLike): void {
   }
 }
 
+const NO_BYTES = { read: 0, written: 0 };
 const encoder = new TextEncoder();
 
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.

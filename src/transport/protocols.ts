@@ -42,6 +42,13 @@ export class BaseProtocol<T extends BaseTransport = BaseTransport> implements Ba
 
   /** The write buffer shrank to the low-water mark. */
   resumeWriting(): void {}
+
+  /**
+   * The server that accepted the connection begins to shut down: see `Server.shutdown`. The connection is open still, and
+   * closed by the server only near the end of the grace, so a protocol that has nothing under way closes it now, and another
+   * one when it has finished.
+   */
+  serverClosing(): void {}
 }
 
 /**

@@ -70,6 +70,7 @@ export class ReadPump {
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
   #count = 0;
+  #bytesRead = 0;
   readonly #expectation = new ReadSizePredictor();
   /** For a plain protocol. */
   #landing: ReceiveBuffer | null = null;
@@ -108,6 +109,11 @@ export class ReadPump {
   /** How many reads brought something. */
   get count(): number {
     return this.#count;
+  }
+
+  /** How many bytes the reads brought. */
+  get bytes(): number {
+    return this.#bytesRead;
   }
 
   /** Whether the conn said that its stream has ended. */
@@ -295,8 +301,12 @@ export class ReadPump {
   };
 
   #arrived(n: number | null): void {
-    if (n === null) this.#sawEnd = true;
-    else this.#count++;
+    if (n === null) {
+      this.#sawEnd = true;
+    } else {
+      this.#count++;
+      this.#bytesRead += n;
+    }
     switch (this.#state) {
       case "reading":
         if (n !== null) this.#expectation.note(n, this.#memory.length);

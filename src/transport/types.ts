@@ -17,6 +17,8 @@ export interface BaseProtocolLike {
   pauseWriting(): void;
   /** The write buffer shrank to the low-water mark: go on. */
   resumeWriting(): void;
+  /** The server of the connection begins to shut down: end the connection in order. Called at most once. */
+  serverClosing?(): void;
 }
 
 /** The shape of a {@linkcode Protocol}: bytes are handed over as they come. */

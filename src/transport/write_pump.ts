@@ -59,6 +59,8 @@ export class WritePump implements Starter {
   #first: Chunk | null = null;
   #last: Chunk | null = null;
   /** The owner's read count when a write came last, how many came since then, and whether only one did the time before. */
+  /** How many bytes the conn has taken. */
+  bytes = 0;
   #readCount = 0;
   #writesSinceRead = 0;
   #wasAlone = false;
@@ -215,6 +217,7 @@ export class WritePump implements Starter {
     }
     const chunk = this.#current!;
     this.#size -= n;
+    this.bytes += n;
     let rest: Promise<void> | undefined;
     if (chunk.advance(n)) {
       this.#current = null;

@@ -77,7 +77,7 @@ for (const kind of realKinds) {
   for (const [name, read] of Object.entries(reads)) {
     Deno.test(`${kind.name}: ${name} aborted at every point loses no byte, and the next read works [R7]`, async () => {
       const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-      await using server = await kind.startServer((...pair) => streams.resolve(pair));
+      await using server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
       await using client = await kind.openConnection(server);
       const [reader, writer] = await streams.promise;
       const { aborted, done } = await abortedAtEveryPoint(async (signal, outcome) => {
@@ -101,7 +101,7 @@ for (const kind of realKinds) {
   Deno.test(`${kind.name}: drain() aborted at every point: what was written arrives, and the next drain() works [S2]`, async () => {
     const data = pattern(4 * MiB);
     const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-    await using server = await kind.startServer((...pair) => streams.resolve(pair));
+    await using server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
     await using client = await kind.openConnection(server);
     const [, writer] = await streams.promise;
     const { aborted } = await abortedAtEveryPoint(async (signal, outcome) => {

@@ -17,7 +17,7 @@ for (const kind of realKinds) {
   for (const [name, [first, second]] of orders as [string, [Side, Side]][]) {
     Deno.test(`${kind.name}: half-closed by ${name}, then data the other way, then by the other [S1, W9]`, async () => {
       const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-      await using server = await kind.startServer((...pair) => streams.resolve(pair));
+      await using server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
       await using client = await kind.openConnection(server);
       const [reader, writer] = await streams.promise;
       const ends: Record<Side, End> = { client, server: { reader, writer } };

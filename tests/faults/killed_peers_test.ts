@@ -10,7 +10,7 @@ async function against(
   play: (peer: Peer, reader: StreamReader, writer: StreamWriter) => Promise<void>,
 ): Promise<void> {
   const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-  await using server = await kind.startServer((...pair) => streams.resolve(pair));
+  await using server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
   await using peer = await Peer.connectedTo(kind, server);
   const [reader, writer] = await streams.promise;
   await play(peer, reader, writer);

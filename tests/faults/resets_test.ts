@@ -34,7 +34,7 @@ async function accepted(kind: Kind): Promise<
   { reader: StreamReader; writer: StreamWriter; peer: Peer; server: Server } & AsyncDisposable
 > {
   const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-  const server = await kind.startServer((...pair) => streams.resolve(pair));
+  const server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
   const peer = await Peer.connectedTo(kind, server);
   const [reader, writer] = await streams.promise;
   return {

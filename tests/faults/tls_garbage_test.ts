@@ -50,7 +50,7 @@ for (const kind of tlsKinds) {
 
   Deno.test(`${kind.name}: a byte changed on its way after the handshake loses the connection, and is never delivered [C1]`, async () => {
     const streams = Promise.withResolvers<[StreamReader, StreamWriter]>();
-    await using server = await kind.startServer((...pair) => streams.resolve(pair));
+    await using server = await kind.startServer((reader, writer) => streams.resolve([reader, writer]));
     const plain = await Deno.connect({ port: portOf(server) });
     let isTampering = false;
     const conn: ConnLike = {

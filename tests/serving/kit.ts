@@ -26,7 +26,7 @@ export { hasIpv6, socketPath };
 
 /** Options that servers of all kinds take. */
 export type AnyServeOptions =
-  & Pick<ListenOptions, "startServing" | "maxConnections" | "onError" | "signal">
+  & Pick<ListenOptions, "startServing" | "maxConnections" | "maxConnectionsPerPeer" | "accept" | "onError" | "signal">
   & StreamOptions;
 /** Options that clients of all kinds take. */
 export type AnyConnectOptions = Pick<ConnectOptions, "signal">;

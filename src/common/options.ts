@@ -135,6 +135,12 @@ export const aDelay: Check = (value) => {
   return value >= 0 ? null : { range: "must be at least 0 ms" };
 };
 
+/** A number of milliseconds above 0; `Infinity` for no limit. */
+export const aTimeout: Check = (value) => {
+  if (typeof value !== "number") return "must be a number";
+  return value > 0 ? null : { range: "must be more than 0 ms" };
+};
+
 /** A local address, with an optional host and port. */
 export const anAddress: Check = (value) => {
   if (typeof value !== "object" || value === null) return "must be an object";

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { toNetError } from "../common/errors.ts";
+import { handled } from "../common/handled.ts";
+
 /**
  * What a transport needs of a connection. Every `Deno.Conn` has this shape, and so has everything that
  * {@linkcode connPair}, {@linkcode connFromStreams} and {@linkcode connFromNode} return.
@@ -44,7 +47,7 @@ export interface ConnLike {
  */
 export function readFrom(conn: ConnLike, p: Uint8Array): Promise<number | null> {
   try {
-    return conn.read(p);
+    return promised(conn.read(p));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -59,7 +62,7 @@ export function readFrom(conn: ConnLike, p: Uint8Array): Promise<number | null> 
  */
 export function writeTo(conn: ConnLike, p: Uint8Array): Promise<number> {
   try {
-    return conn.write(p);
+    return promised(conn.write(p));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -89,4 +92,43 @@ export function addressOf(conn: ConnLike, which: "localAddr" | "remoteAddr"): De
     // A conn whose address is not known any more: that fails nothing but the question.
     return undefined;
   }
+}
+
+/**
+ * Closes a conn, whatever state it is in and whatever it throws or rejects with.
+ *
+ * @param conn What to close
+ * @returns What its `close()` threw; `null` if nothing, or if it was closed before
+ */
+export function closeQuietly(conn: ConnLike): Error | null {
+  try {
+    // By its type it returns nothing, but one that is `async` returns a promise.
+    const closing: unknown = conn.close();
+    if (closing instanceof Promise) handled(closing);
+    return null;
+  } catch (thrown) {
+    // A conn that another one was made of was closed by that.
+    return thrown instanceof Deno.errors.BadResource ? null : toNetError(thrown, "close");
+  }
+}
+
+/**
+ * Says whether a conn keeps the process alive while it waits, where it can be said.
+ *
+ * @param conn The conn
+ * @param alive Whether it does
+ */
+export function keepAlive(conn: ConnLike, alive: boolean): void {
+  const { ref, unref } = conn as Partial<Pick<Deno.Conn, "ref" | "unref">>;
+  try {
+    if (alive) ref?.call(conn);
+    else unref?.call(conn);
+  } catch {
+    // One that is closed has nothing to say.
+  }
+}
+
+/** A conn that returns a plain value, against the contract, counts as one that is done. */
+function promised<T>(result: Promise<T>): Promise<T> {
+  return result instanceof Promise ? result : Promise.resolve(result);
 }

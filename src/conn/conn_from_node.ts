@@ -99,7 +99,8 @@ class NodeConn implements ConnLike {
     }
     if (this.#rejectWrite !== undefined) return Promise.reject(busyError("write"));
     if (p.length === 0) return Promise.resolve(0);
-    const chunk = p.slice(0, MAX_WRITE);
+    // Not slice(): that of a node Buffer is no copy.
+    const chunk = new Uint8Array(p.subarray(0, MAX_WRITE));
     return new Promise((resolve, reject) => {
       this.#rejectWrite = reject;
       this.#duplex.write(chunk, (error) => {

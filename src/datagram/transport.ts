@@ -76,6 +76,14 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     return known === null ? defaultValue as D : known as ExtraInfo[K];
   }
 
+  ref(): void {
+    if (this.#phase !== "lost") this.#socket.keepAlive(true);
+  }
+
+  unref(): void {
+    if (this.#phase !== "lost") this.#socket.keepAlive(false);
+  }
+
   isClosing(): boolean {
     return this.#phase === "closing" || this.#phase === "lost";
   }

@@ -23,6 +23,8 @@ export interface DatagramSocket {
   send(data: Uint8Array, to: Deno.NetAddr | null, sent: (error: Error | null) => void): void;
   /** Closes it, once: nothing is received from now on. In a later turn, when the address is free, `closed` is called. */
   close(closed: () => void): void;
+  /** Says whether receiving keeps the process alive: it does by default. */
+  keepAlive(alive: boolean): void;
 }
 
 /** What a socket calls. */
@@ -162,6 +164,11 @@ class UdpSocket implements DatagramSocket {
     // Deno holds the descriptor until it has cancelled its receive, in the next turn of the event loop: one turn later it is
     // free for sure. Not a timer, which a test that closes last of all would be told to have left behind.
     setImmediate(() => setImmediate(closed));
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive) this.#socket.ref();
+    else this.#socket.unref();
   }
 }
 

@@ -18,23 +18,23 @@ import {
   aPeerPort,
   aSignal,
   aString,
+  aTimeout,
   aUnixPath,
   type Check,
   checkOptions,
 } from "../common/options.ts";
-import {
-  checkTlsClientOptions,
-  DEFAULT_SHUTDOWN_TIMEOUT,
-  tlsAcceptNative,
-  type TlsClientOptions,
-  tlsConnectConn,
-} from "../tls/choose.ts";
+import { checkTlsClientOptions, tlsAcceptNative, type TlsClientOptions, tlsConnectConn } from "../tls/choose.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
 /** What all connections take. Times in milliseconds. */
 export interface ConnectCommonOptions {
   /** Speaks TLS: `true`, or how. */
   tls?: boolean | TlsClientOptions | undefined;
+  /**
+   * How long closing may take, in milliseconds: sending what was written, as long as the peer takes none of it, and then
+   * waiting for the peer's end, in all. Default: 30000.
+   */
+  closeTimeout?: number | undefined;
   /** Aborts the opening, at any stage. */
   signal?: AbortSignal | undefined;
 }
@@ -161,15 +161,15 @@ export async function createConnection<P extends BaseProtocolLike>(
   checkFactory("connect", protocolFactory);
   checkConnectOptions(options);
   throwIfAborted(options.signal);
-  const { tls, signal } = options;
+  const { signal } = options;
   if (options.conn !== undefined) {
     tuneConn("connect", options.conn, options.noDelay, options.keepAlive);
-    return await connectOver(options.conn, protocolFactory, tls, undefined, signal);
+    return await connectOver(options.conn, protocolFactory, options, undefined);
   }
   if (options.path !== undefined) {
-    return await connectOver(await dialUnix(options.path, signal), protocolFactory, tls, undefined, signal);
+    return await connectOver(await dialUnix(options.path, signal), protocolFactory, options, undefined);
   }
-  return await connectOver(await dial(options), protocolFactory, tls, options.hostname ?? "127.0.0.1", signal);
+  return await connectOver(await dial(options), protocolFactory, options, options.hostname ?? "127.0.0.1");
 }
 
 /**
@@ -235,10 +235,16 @@ const connectChecks: Record<string, Check> = {
   happyEyeballsDelay: aDelay,
   noDelay: aBoolean,
   keepAlive: aBoolean,
+  closeTimeout: aTimeout,
   signal: aSignal,
 };
 
-const unixConnectChecks: Record<string, Check> = { path: aUnixPath, tls: tlsCheck, signal: aSignal };
+const unixConnectChecks: Record<string, Check> = {
+  path: aUnixPath,
+  tls: tlsCheck,
+  closeTimeout: aTimeout,
+  signal: aSignal,
+};
 
 function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect", options, connectChecks);
@@ -269,11 +275,11 @@ function checkTls(tls: boolean | TlsClientOptions | undefined, hostname: string 
 async function connectOver<P extends BaseProtocolLike>(
   plain: ConnLike,
   protocolFactory: () => P,
-  tls: boolean | TlsClientOptions | undefined,
+  options: ConnectCommonOptions,
   hostname: string | undefined,
-  signal: AbortSignal | undefined,
 ): Promise<Connection<P>> {
-  const { conn, around } = await secured(plain, tls, hostname, signal);
+  const { signal } = options;
+  const { conn, around } = await secured(plain, options, hostname);
   if (signal?.aborted) conn.close();
   throwIfAborted(signal);
   let transport: ConnTransport, protocol: P;
@@ -291,16 +297,15 @@ async function connectOver<P extends BaseProtocolLike>(
 /** The conn to talk over, and what is to be known of it. A conn of Deno's own TLS must only finish its handshake. */
 async function secured(
   plain: ConnLike,
-  tls: boolean | TlsClientOptions | undefined,
+  { tls, closeTimeout, signal }: ConnectCommonOptions,
   hostname: string | undefined,
-  signal: AbortSignal | undefined,
 ): Promise<{ conn: ConnLike; around: ConnTransportOptions }> {
   const isPlain = tls === undefined || tls === false;
-  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname } };
+  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname, closeTimeout } };
   const options = typeof tls === "object" ? tls : {};
   const { conn, info } = isPlain
     ? await tlsAcceptNative(plain as Deno.TlsConn, options, { signal })
     : await tlsConnectConn(plain, { ...options, hostname }, { signal });
-  const shutdownTimeout = options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT;
-  return { conn, around: { hostname, extra: { tls: info }, shutdownTimeout } };
+  const { shutdownTimeout } = options;
+  return { conn, around: { hostname, extra: { tls: info }, closeTimeout, shutdownTimeout } };
 }

@@ -16,6 +16,7 @@ import {
   aPort,
   aSignal,
   aString,
+  aTimeout,
   aUnixPath,
   type Check,
   checkOptions,
@@ -23,7 +24,6 @@ import {
 import { Server, type ServerOptions, type Welcome } from "./server.ts";
 import {
   checkTlsServerOptions,
-  DEFAULT_SHUTDOWN_TIMEOUT,
   listenTlsNative,
   serverTlsMode,
   tlsAcceptConn,
@@ -49,6 +49,11 @@ export interface ServeOptions {
   accept?: ((peername: Deno.Addr) => boolean) | undefined;
   /** Gets everything that goes wrong in the server: handlers, handshakes, accept; the exception handler by default. */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
+  /**
+   * How long closing a connection may take, in milliseconds: sending what was written, as long as the client takes none of it,
+   * and then waiting for the client's end, in all. Default: 30000.
+   */
+  closeTimeout?: number | undefined;
   /** Closes the server when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -173,6 +178,7 @@ const serveChecks: Record<string, Check> = {
   maxConnections: aCount,
   accept: aFunction,
   onError: aFunction,
+  closeTimeout: aTimeout,
   signal: aSignal,
 };
 
@@ -243,14 +249,14 @@ async function serve(
   { listeners, addrs }: Bound,
   options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive" | "maxConnectionsPerPeer">,
 ): Promise<Server> {
-  const { tls, noDelay, keepAlive, maxConnections, accept, maxConnectionsPerPeer, onError } = options;
+  const { tls, noDelay, keepAlive, maxConnections, accept, maxConnectionsPerPeer, onError, closeTimeout } = options;
   const { startServing = true, signal } = options;
   // Binding takes a while where a name is resolved or a socket may be stale.
   if (signal?.aborted) {
     for (const listener of listeners) listener.close();
     throw signal.reason;
   }
-  const common = { protocolFactory, listeners, addrs, noDelay, keepAlive, maxConnections, onError };
+  const common = { protocolFactory, listeners, addrs, noDelay, keepAlive, maxConnections, onError, closeTimeout };
   const isFiltered = accept !== undefined || maxConnectionsPerPeer !== undefined;
   const serverOptions: ServerOptions = {
     ...common,
@@ -271,7 +277,7 @@ async function serve(
 
 /** The handshake with these options; `null` if the listener has its own. */
 function handshakeOf(tls: TlsServerOptions | null): NonNullable<ServerOptions["handshake"]> {
-  const shutdownTimeout = tls?.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT;
+  const shutdownTimeout = tls?.shutdownTimeout;
   return async (conn, signal): Promise<Welcome> => {
     const isNative = tls === null || "handshake" in conn;
     const secure = isNative

@@ -55,6 +55,8 @@ export interface ServerOptions {
   admission?: AdmissionRules | undefined;
   /** Where errors go. */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
+  /** How long closing a connection may take, in milliseconds. */
+  closeTimeout?: number | undefined;
 }
 
 /** What a server has done since it was opened: see {@linkcode Server.stats}. */
@@ -136,6 +138,7 @@ export class Server implements AsyncDisposable {
     this.#options = options;
     this.#listeners = options.listeners;
     this.#admission = options.admission === undefined ? null : new Admission(options.admission);
+    this.#around.closeTimeout = options.closeTimeout;
   }
 
   /** The addresses that the server listens on; empty once it is closed. */

@@ -1,27 +1,28 @@
 /**
- * Who waits for drain, and for the end: opened and closed by a protocol, passed by the writer.
+ * Blocks `drain()` while writing is paused, and `waitClosed()` until the connection is lost.
  *
  * As the `FlowControlMixin` of asyncio.
  *
  * @module
  */
 import { lostError } from "../common/errors.ts";
+import { handled, rejected } from "../common/handled.ts";
 
 type State = "open" | "shut" | "lost";
 
-/** A gate that any number may wait at while writing is paused. */
+/** Any number of calls may wait; their rejections may be ignored. */
 export class DrainGate {
   #state: State = "open";
   #error: Error | null = null;
   #drain: PromiseWithResolvers<void> | null = null;
   #lost: PromiseWithResolvers<void> | null = null;
 
-  /** Shuts the gate: writing is paused. */
+  /** Writing is paused: `drain()` waits. */
   pause(): void {
     if (this.#state === "open") this.#state = "shut";
   }
 
-  /** Opens it, and lets everyone through. */
+  /** Writing goes on: every `drain()` resolves. */
   resume(): void {
     if (this.#state !== "shut") return;
     this.#state = "open";
@@ -30,7 +31,7 @@ export class DrainGate {
   }
 
   /**
-   * The connection is lost: nobody passes any more.
+   * The connection is lost: every call that waits is settled.
    *
    * @param error Why, or `null`
    */
@@ -44,7 +45,7 @@ export class DrainGate {
   }
 
   /**
-   * Passes the gate, or waits at it.
+   * Waits while writing is paused.
    *
    * @returns Resolves when writing goes on; rejects with the error that the connection is lost with meanwhile, or
    * `ConnectionReset` if there is none or it was lost before
@@ -52,35 +53,34 @@ export class DrainGate {
   drain(): Promise<void> {
     switch (this.#state) {
       case "open":
-        return PASSED;
+        return OPEN;
       case "shut":
-        return (this.#drain ??= handled()).promise;
+        return (this.#drain ??= deferred()).promise;
       case "lost":
-        return Promise.reject(
+        return rejected(
           new Deno.errors.ConnectionReset("Cannot drain: the connection is lost", { cause: this.#error }),
         );
     }
   }
 
   /**
-   * Waits for the end.
+   * Waits for the end of the connection.
    *
    * @returns Resolves when the connection was lost in order, rejects with what it was lost with; may be ignored
    */
   lost(): Promise<void> {
     if (this.#lost === null) {
-      this.#lost = handled();
+      this.#lost = deferred();
       if (this.#state === "lost") this.lose(this.#error);
     }
     return this.#lost.promise;
   }
 }
 
-const PASSED = Promise.resolve();
+const OPEN = Promise.resolve();
 
-/** A promise whose rejection may be ignored. */
-function handled(): PromiseWithResolvers<void> {
-  const deferred = Promise.withResolvers<void>();
-  deferred.promise.catch(() => {});
-  return deferred;
+function deferred(): PromiseWithResolvers<void> {
+  const all = Promise.withResolvers<void>();
+  handled(all.promise);
+  return all;
 }

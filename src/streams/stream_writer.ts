@@ -1,16 +1,19 @@
 /**
  * Writing a stream of bytes, with back pressure by `drain`.
  *
- * A writer adds to its transport what needs waiting: the gate that its protocol opens and shuts.
+ * A writer adds to its transport what waits: `drain` and `waitClosed`, which its protocol settles. No promise of it needs to be
+ * awaited (SPEC S3).
  *
  * @module
  */
-import { abortable } from "../common/abort.ts";
+import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ClosedError } from "../common/errors.ts";
+import { handled, observed, rejected } from "../common/handled.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
-import { sendFile, type SendFileOptions } from "./send_file.ts";
+import { FileSource, type SendFileOptions } from "./send_file.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
 import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
+import { type BlockSource, sendBlocks, takesSources } from "../transport/block_source.ts";
 import type { ExtraInfo, Transport } from "../transport/types.ts";
 
 /** What a writer needs of the protocol of its transport. A {@linkcode StreamReaderProtocol} has it. */
@@ -45,7 +48,9 @@ export class StreamWriter implements AsyncDisposable {
   readonly #flow: FlowControl;
   readonly #reader: StreamReader | null;
   readonly #budget = new LoopBudget();
-  #closed = false;
+  #state: "open" | "closed" = "open";
+  /** The file that is sent over a transport which cannot queue it; what is written meanwhile would come amid its bytes. */
+  #file: Promise<unknown> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
 
   /**
@@ -67,10 +72,10 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param data What to write; the memory may be reused at once
    * @throws {TypeError} If it is neither a `Uint8Array` nor a string
-   * @throws {Error} After `writeEof` or `close`
+   * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
    */
   write(data: Uint8Array | string): void {
-    if (this.#closed) this.#refuse("write");
+    this.#checkOpen("write");
     this.transport.write(data);
   }
 
@@ -79,60 +84,82 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param chunks What to write; the memory may be reused at once
    * @throws {TypeError} If one is neither a `Uint8Array` nor a string; nothing is written then
-   * @throws {Error} After `writeEof` or `close`
+   * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
    */
   writelines(chunks: Iterable<Uint8Array | string>): void {
-    if (this.#closed) this.#refuse("write");
+    this.#checkOpen("write");
     this.transport.writelines(chunks);
   }
 
   /**
    * Waits until more may be written. As `asyncio.StreamWriter.drain`.
    *
-   * @param options
-   * @returns Resolves at once while the write buffer is below its limits
+   * @param options `signal`: ends the wait
+   * @returns Resolves at once while the write buffer is below its limits; need not be awaited
    * @throws {Error} What the reader or the connection failed with
    * @throws {Deno.errors.ConnectionReset} If the connection is lost
    */
   drain(options?: ReadOptions): Promise<void> {
     const signal = options?.signal;
-    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal?.aborted) return rejected(signal.reason);
     const error = this.#reader?.exception() ?? null;
-    if (error !== null) return Promise.reject(error);
-    if (this.transport.isClosing()) {
-      // Yields, so that a loop of write and drain learns of the loss.
-      return abortable(nextTurn().then(() => this.#flow.drain()), signal);
-    }
-    const turn = this.#budget.spend(1);
-    return abortable(turn === null ? this.#flow.drain() : turn.then(() => this.#flow.drain()), signal);
+    if (error !== null) return rejected(error);
+    const drained = this.#drain();
+    return signal === undefined ? drained : handled(abortable(drained, signal));
   }
 
   /**
-   * Writes bytes without a copy.
+   * Writes bytes without a copy, in order with everything else that is written.
    *
    * @param data The bytes, which must not change until the promise settles
-   * @returns Resolves when the system has taken all of them
-   * @throws {TypeError} If it is not a `Uint8Array`
-   * @throws {Error} After `writeEof` or `close`, or what the connection was lost with
+   * @param options `signal`: gives the transfer up; as nobody knows then how much of it was sent, the connection is aborted
+   * @returns Resolves when the system has taken all of them, and all that was written before; need not be awaited
+   * @throws {TypeError} If it is not a `Uint8Array`, or its memory is detached meanwhile, which ends the connection
+   * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
+   * @throws {Error} What the connection was lost with, or `signal.reason`
    */
-  sendall(data: Uint8Array): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closedError("send"));
-    return this.transport.sendall(data);
+  sendall(data: Uint8Array, options?: ReadOptions): Promise<void> {
+    const signal = options?.signal;
+    try {
+      this.#checkOpen("send");
+      throwIfAborted(signal);
+    } catch (error) {
+      return rejected(error);
+    }
+    const sent = this.transport.sendall(data);
+    return signal === undefined ? sent : this.#abortingOn(signal, sent);
   }
 
   /**
-   * Sends a file, after what was written before. As asyncio's `loop.sendfile`.
+   * Sends a file, in order with everything else that is written: what follows need not wait for it, and `close()` sends all of
+   * it. As asyncio's `loop.sendfile`.
+   *
+   * If the file cannot be read to the end, the call rejects, and what was written after it follows all the same: a protocol
+   * that has announced a length should abort the connection then. Pipes and devices are sent from where they are, so `offset`
+   * must be 0.
    *
    * @param file The file, which stays open, or the path of one
    * @param options `offset`: where to begin, in bytes from the start of the file, 0 by default; `count`: how many bytes, all
-   * by default
-   * @returns How many bytes were sent. The file's position is offset + that, even after a failure
+   * by default; `signal`: gives the transfer up, and aborts the connection
+   * @returns How many bytes were sent, fewer than `count` if the file is shorter. The file's position is offset + that, even
+   * after a failure. Need not be awaited
    * @throws {RangeError} If `offset` or `count` is negative or not an integer
-   * @throws {Error} What the connection was lost with
+   * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
+   * @throws {Deno.errors.NotFound | Deno.errors.IsADirectory} If there is no such file, or it is a directory
+   * @throws {Error} What the connection was lost with, or `signal.reason`
    */
   sendfile(file: Deno.FsFile | string, options: SendFileOptions = {}): Promise<number> {
-    if (this.#closed) return Promise.reject(this.#closedError("send a file"));
-    return sendFile((chunk) => this.transport.sendall(chunk), file, options);
+    const { signal, ...part } = options;
+    let source: FileSource;
+    try {
+      this.#checkOpen("send a file");
+      throwIfAborted(signal);
+      source = new FileSource(file, part);
+    } catch (error) {
+      return rejected(error);
+    }
+    const sent = handled(source.sendBy((source) => this.#sendSource(source)));
+    return signal === undefined ? sent : this.#abortingOn(signal, sent);
   }
 
   /**
@@ -146,6 +173,7 @@ export class StreamWriter implements AsyncDisposable {
 
   /** Sends what was written, then ends this direction; the other one goes on. As `asyncio.StreamWriter.write_eof`. */
   writeEof(): void {
+    if (this.#file !== null) this.#checkOpen("write EOF");
     this.transport.writeEof();
   }
 
@@ -155,24 +183,29 @@ export class StreamWriter implements AsyncDisposable {
    * @returns As {@linkcode StreamWriter.waitClosed}, but need not be awaited
    */
   close(): Promise<void> {
-    this.#closed = true;
-    this.transport.close();
-    return this.#flow.waitClosed();
+    this.#state = "closed";
+    if (this.#file === null) this.transport.close();
+    else this.#file.finally(() => this.transport.close()).catch(() => {});
+    return this.waitClosed();
   }
 
   /**
    * Waits until the connection is lost. As `asyncio.StreamWriter.wait_closed`.
    *
-   * @returns Resolves if it was closed in order
+   * @param options `signal`: ends the wait
+   * @returns Resolves if it was closed in order; need not be awaited
    * @throws {Error} What the connection was lost with
    */
-  waitClosed(): Promise<void> {
-    return this.#flow.waitClosed();
+  waitClosed(options?: ReadOptions): Promise<void> {
+    const closed = handled(this.#flow.waitClosed());
+    const outcome = options?.signal === undefined ? closed : handled(abortable(closed, options.signal));
+    // While something awaits the end, the wait for it keeps the process alive; else it does not (SPEC W7).
+    return observed(outcome, () => this.transport.ref());
   }
 
   /** Closes at once; what was written and not yet sent is dropped. */
   abort(): void {
-    this.#closed = true;
+    this.#state = "closed";
     this.transport.abort();
   }
 
@@ -198,14 +231,8 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Deno.errors.InvalidData} If plain bytes are buffered, or a certificate is refused; the connection is lost
    * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
    */
-  async startTls(options: StartTlsOptions = {}): Promise<void> {
-    if (this.#closed) this.#refuse("start TLS");
-    await startTlsUnlessBuffered(
-      this.transport,
-      this.transport.getProtocol(),
-      options,
-      () => this.#reader?.buffered ?? 0,
-    );
+  startTls(options: StartTlsOptions = {}): Promise<void> {
+    return handled(this.#startTls(options));
   }
 
   /**
@@ -219,7 +246,10 @@ export class StreamWriter implements AsyncDisposable {
     return this.transport.getExtraInfo(name, defaultValue as D);
   }
 
-  /** This writer as a stream that waits for drain. Closing it ends this direction; aborting it aborts the connection. */
+  /**
+   * This writer as a stream that waits for drain. Closing it ends this direction, or the connection where that cannot be done,
+   * and is done when all is sent (SPEC W9); aborting it aborts the connection.
+   */
   get writable(): WritableStream<Uint8Array> {
     return this.#writable ??= new WritableStream({
       write: (chunk) => {
@@ -227,9 +257,10 @@ export class StreamWriter implements AsyncDisposable {
         return this.drain();
       },
       close: async () => {
-        if (!this.canWriteEof()) return this.close();
+        if (!this.canWriteEof()) return await this.close();
+        const sent = this.sendall(NOTHING);
         this.writeEof();
-        await this.drain();
+        await sent;
       },
       abort: () => this.abort(),
     });
@@ -240,15 +271,50 @@ export class StreamWriter implements AsyncDisposable {
     await this.close().catch(() => {});
   }
 
-  #refuse(doing: string): never {
-    throw this.#closedError(doing);
+  async #startTls(options: StartTlsOptions): Promise<void> {
+    this.#checkOpen("start TLS");
+    await startTlsUnlessBuffered(
+      this.transport,
+      this.transport.getProtocol(),
+      options,
+      () => this.#reader?.buffered ?? 0,
+    );
   }
 
-  #closedError(doing: string): Error {
-    return new ClosedError(`Cannot ${doing}: the writer was closed`);
+  #drain(): Promise<void> {
+    // On a closing transport it yields, so that a loop of write and drain learns of the loss.
+    const turn = this.transport.isClosing() ? nextTurn() : this.#budget.spend(1);
+    return turn === null ? this.#flow.drain() : handled(turn.then(() => this.#flow.drain()));
+  }
+
+  #sendSource(source: BlockSource): Promise<number> {
+    const { transport } = this;
+    if (takesSources(transport)) return transport.sendSource(source);
+    const sending = sendBlocks(source, new Uint8Array(source.blockSize), (block) => transport.sendall(block));
+    this.#file = sending;
+    return sending.finally(() => this.#file = null);
+  }
+
+  /** A transfer that is given up may be sent in part: the connection is of no use then. Its memory is in use until then. */
+  #abortingOn<T>(signal: AbortSignal, transfer: Promise<T>): Promise<T> {
+    const abort = () => this.transport.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    const settled = () => signal.removeEventListener("abort", abort);
+    return handled(
+      transfer.finally(settled).catch((error) => {
+        throw signal.aborted ? signal.reason : error;
+      }),
+    );
+  }
+
+  #checkOpen(doing: string): void {
+    if (this.#state === "closed") throw new ClosedError(`Cannot ${doing}: the writer was closed`);
+    if (this.#file !== null) throw new Deno.errors.Busy(`Cannot ${doing}: a file is being sent`);
   }
 }
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
+
+const NOTHING = new Uint8Array(0);

@@ -209,6 +209,10 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
     this.sendSignal("SIGKILL");
   }
 
+  // Not of a socket: without effect.
+  ref(): void {}
+  unref(): void {}
+
   isClosing(): boolean {
     return this.#phase !== "open";
   }

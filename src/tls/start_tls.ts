@@ -7,7 +7,6 @@ import { ConnTransport } from "../transport/conn_transport.ts";
 import {
   checkTlsClientOptions,
   checkTlsServerOptions,
-  DEFAULT_SHUTDOWN_TIMEOUT,
   tlsAcceptConn,
   type TlsClientOptions,
   tlsConnectConn,
@@ -77,7 +76,7 @@ export async function startTlsUnlessBuffered(
     throw error;
   }
   if (protocol !== transport.getProtocol()) transport.setProtocol(protocol);
-  await transport.upgrade(handshake, options.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT);
+  await transport.upgrade(handshake, options.shutdownTimeout);
   return transport;
 }
 

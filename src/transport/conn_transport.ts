@@ -3,44 +3,61 @@
  *
  * The end is a sequence of phases:
  *
- * | phase    | what goes on                                                                  | next               |
- * | -------- | ----------------------------------------------------------------------------- | ------------------ |
- * | open      | both pumps run                                                                | upgrading, flushing, lost |
- * | upgrading | what was written is sent, then a handshake makes another conn of this one     | open, lost |
- * | flushing | `close()` was called: reading stopped, what was written is being sent         | parting, lost      |
- * | parting  | all is sent: the goodbye that keeps the system from destroying what was sent  | lost               |
- * | lost     | the conn is closed; `connectionLost` is called in a later turn, once          |                    |
+ * | phase     | what goes on                                                                         | next                      |
+ * | --------- | ------------------------------------------------------------------------------------ | ------------------------- |
+ * | open      | both pumps run                                                                       | upgrading, flushing, lost |
+ * | upgrading | what was written is sent, then a handshake makes another conn of this one            | open, lost                |
+ * | flushing  | `close()` was called: reading stopped, what was written is being sent                | lingering, lost           |
+ * | lingering | all is sent: what the peer sent is read and dropped, so that the system sends no reset | lost                      |
+ * | lost      | the conn is closed; `connectionLost` is called in a later turn, once                 |                           |
  *
- * The goodbye. A system that closes a TCP socket with unread bytes resets the connection, and the peer's system then
- * throws away what it had not yet handed to its program. So before an open conn is closed the bytes that lie there are
- * read and dropped. Over plain conns only those that are there already; over TLS, where session tickets lie unread more often
- * than not, the writing direction is ended (close_notify) and everything is dropped until the peer's end (SPEC W7).
+ * The lingering close. A system that closes a TCP socket with unread bytes resets the connection, and the peer's system then
+ * drops what it had not yet handed to its program. So before an open conn is closed the bytes that have arrived are read and
+ * dropped. Over plain conns only those that have arrived already; over TLS, where session tickets lie unread more often than
+ * not, the writing direction is ended (close_notify) and everything is dropped until the peer's end (SPEC W7).
+ *
+ * Both are bounded: flushing by `closeTimeout` without a byte being taken, so that a slow peer gets all, lingering by as much
+ * in all. Deno loads its timers when one is first used, 4 ms and 0.9 MB of heap; so a timer is set only for what the system
+ * did not take at once.
  *
  * @module
  */
-import { addressOf, type ConnLike, endWriting } from "../conn/conn.ts";
+import { addressOf, closeQuietly, type ConnLike, endWriting, keepAlive } from "../conn/conn.ts";
 import { prepended } from "../conn/prepended.ts";
+import { plainView } from "../common/bytes.ts";
+import { describeType } from "../common/describe.ts";
 import { ClosedError, lostError } from "../common/errors.ts";
+import { rejected } from "../common/handled.ts";
 import { type Audience, callExceptionHandler, type ErrorContext, type ErrorReporter } from "./exception_handler.ts";
+import type { BlockSource, SourceTransport } from "./block_source.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
 import { MAX_TIMER } from "../common/timer.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
+import { StallTimer } from "./stall_timer.ts";
 import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./types.ts";
 import { Upgrade, type Upgraded } from "./upgrade.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
-type Phase = "open" | "upgrading" | "flushing" | "parting" | "lost";
+type Phase = "open" | "upgrading" | "flushing" | "lingering" | "lost";
 
-/** What is around a transport, or around several alike. */
+/** How long closing may take unless set, in milliseconds. */
+export const DEFAULT_CLOSE_TIMEOUT = 30000;
+
+/** What a transport is told of its connection, or several alike of theirs. */
 export interface ConnTransportOptions {
-  /** More to tell by `getExtraInfo`. */
+  /** More to tell by `getExtraInfo`; a connection that has `tls` is closed as TLS is. */
   extra?: Partial<ExtraInfo>;
   /** Whether a server accepted it. */
   serverSide?: boolean;
   /** The host it was connected to, if it was by name or address. */
   hostname?: string | undefined;
-  /** For TLS: how long flush and goodbye may take together, in milliseconds. */
-  shutdownTimeout?: number;
+  /**
+   * How long closing may take, in milliseconds: sending what was written, without a byte being taken, and waiting for the
+   * peer's end, in all. Default: 30000.
+   */
+  closeTimeout?: number | undefined;
+  /** For TLS: how long the wait for the peer's end may take instead, in milliseconds. */
+  shutdownTimeout?: number | undefined;
   /** Where errors go that no caller waits for; the exception handler by default. */
   report?: (context: ErrorContext, audience: Audience) => void;
   /** Called after `connectionLost`. */
@@ -48,7 +65,8 @@ export interface ConnTransportOptions {
 }
 
 /** A transport over a conn. */
-export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, ReadPumpOwner, WritePumpOwner {
+export class ConnTransport
+  implements Transport, SourceTransport, CallbacksOwner, ErrorReporter, ReadPumpOwner, WritePumpOwner {
   #options: ConnTransportOptions;
   readonly #callbacks: Callbacks;
   #conn: ConnLike;
@@ -56,15 +74,21 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
   #writes: WritePump;
   #phase: Phase = "open";
   #upgrade: Upgrade | null = null;
+  /** How many writes were dropped since it is closing. */
   #dropped = 0;
   /** The bytes of the conns that were upgraded. */
   #bytesBefore = NO_BYTES;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the user closed or aborted it, rather than a protocol's answer or a failure. */
+  #closedByUser = false;
+  /** What the user said about keeping the process alive: nothing, `ref()` or `unref()`. */
+  #alive: "default" | "ref" | "unref" = "default";
+  #flushTimer: StallTimer | null = null;
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param conn The conn, the transport's from now on
    * @param protocol The protocol
-   * @param options What is around
+   * @param options What there is to know of it
    * @throws {TypeError} If the protocol is none
    */
   constructor(conn: ConnLike, protocol: StreamProtocolLike, options: ConnTransportOptions = {}) {
@@ -82,6 +106,7 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
    */
   start(): void {
     this.#callbacks.connectionMade(this);
+    this.#writes.flushSoon();
     this.#reads.start();
   }
 
@@ -100,26 +125,29 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
    * does this object. On failure the connection is lost.
    *
    * @param handshake Makes the other conn; closes this one if it fails, or when the signal aborts
-   * @param shutdownTimeout How long flush and goodbye of the other conn may take, in milliseconds
+   * @param shutdownTimeout How long the lingering close of the other conn may take, in milliseconds; by default as long as
+   * that of this one
    * @throws {Error} If the transport is closing, or is being upgraded
    * @throws {Deno.errors.InvalidData} If the peer sent bytes before it could know of the upgrade
    */
   async upgrade(
     handshake: (conn: ConnLike, signal: AbortSignal) => Promise<Upgraded>,
-    shutdownTimeout: number,
+    shutdownTimeout?: number | undefined,
   ): Promise<void> {
+    if (this.#closedByUser) throw new ClosedError("Cannot upgrade the connection: it was closed");
     if (this.#phase !== "open") throw new Error("Cannot upgrade the connection: it is closing, or being upgraded");
     if (this.#writes.ending) throw new ClosedError("Cannot upgrade the connection: writeEof() was called before");
     const upgrade = this.#upgrade = new Upgrade(this.#reads.reading);
     this.#phase = "upgrading";
     this.#reads.pause();
     try {
+      this.#writes.flush();
       if (!this.#writes.flushed) await upgrade.flushed;
       const readUnderWay = this.#reads.detach();
       const bare = readUnderWay === null ? this.#conn : prepended(this.#conn, readUnderWay);
       const { conn, info } = await handshake(bare, upgrade.signal);
       if (upgrade.signal.aborted) {
-        conn.close();
+        closeQuietly(conn);
         throw upgrade.signal.reason;
       }
       this.#goOnWith(conn, { ...this.#options.extra, tls: info }, shutdownTimeout);
@@ -154,9 +182,14 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     else this.#reads.pause();
   }
 
+  /** Besides, what was written leaves: a protocol that reads on demand has nothing more to write until it has read. */
   resumeReading(): void {
-    if (this.#upgrade !== null) this.#upgrade.wantsToRead = true;
-    else this.#reads.resume();
+    if (this.#upgrade !== null) {
+      this.#upgrade.wantsToRead = true;
+      return;
+    }
+    this.#writes.flushSoon();
+    this.#reads.resume();
   }
 
   afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
@@ -164,28 +197,51 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
   }
 
   write(data: Uint8Array | string): void {
-    this.#write(this.#checked(data, "write"));
+    if (typeof data === "string") {
+      this.#checkMayWrite("write");
+      this.#writeText(data);
+    } else {
+      this.#writeBytes(this.#checked(data));
+    }
   }
 
   writelines(chunks: Iterable<Uint8Array | string>): void {
+    if (typeof (chunks as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] !== "function") {
+      throw new TypeError(`Cannot write: the chunks must be an iterable, not ${describeType(chunks)}`);
+    }
+    this.#checkMayWrite("write");
     // All are checked before the first is written; they leave together, as writes of one turn do.
-    const list = Array.from(chunks, (chunk) => this.#checked(chunk, "write")).filter((bytes) => bytes.length > 0);
-    if (this.#phase === "open") { for (const bytes of list) this.#write(bytes); }
-    else if (list.length > 0) this.#drop();
+    const list = Array.from(chunks, (chunk) => typeof chunk === "string" ? chunk : this.#checked(chunk))
+      .filter((chunk) => chunk.length > 0);
+    if (!this.#takesWrites) {
+      if (list.length > 0) this.#drop();
+      return;
+    }
+    for (const chunk of list) {
+      if (typeof chunk === "string") this.#writeText(chunk);
+      else this.#writeBytes(chunk);
+    }
   }
 
   sendall(data: Uint8Array): Promise<void> {
     try {
       if (!(data instanceof Uint8Array)) {
-        throw new TypeError(`Cannot send: data must be a Uint8Array, not "${typeof data}"`);
+        throw new TypeError(`Cannot send: data must be a Uint8Array, not ${describeType(data)}`);
       }
-      this.#checked(data, "send");
+      this.#checkMaySend();
     } catch (error) {
-      return Promise.reject(error);
+      return rejected(error);
     }
-    if (data.length === 0) return Promise.resolve();
-    if (this.#phase !== "open") return Promise.reject(lostError(null, "send"));
-    return this.#writes.sendall(data);
+    return data.length === 0 && this.#writes.flushed ? Promise.resolve() : this.#writes.sendall(data);
+  }
+
+  sendSource(source: BlockSource): Promise<number> {
+    try {
+      this.#checkMaySend();
+    } catch (error) {
+      return rejected(error);
+    }
+    return this.#writes.sendSource(source);
   }
 
   canWriteEof(): boolean {
@@ -200,19 +256,23 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
   }
 
   close(): void {
-    if (this.#phase === "upgrading") this.#lose(null);
-    if (this.#phase !== "open") return;
-    this.#phase = "flushing";
-    this.#reads.stop();
-    const { shutdownTimeout } = this.#options;
-    if (shutdownTimeout !== undefined) {
-      this.#timer = setTimeout(() => this.#shutdownTimedOut(), Math.min(shutdownTimeout, MAX_TIMER));
-    }
-    if (this.#writes.flushed) this.#part();
+    if (!this.isClosing()) this.#closedByUser = true;
+    this.#close();
   }
 
   abort(): void {
+    if (this.#phase !== "lost") this.#closedByUser = true;
     this.#lose(null);
+  }
+
+  ref(): void {
+    this.#alive = "ref";
+    this.#keepAlive(true);
+  }
+
+  unref(): void {
+    this.#alive = "unref";
+    this.#keepAlive(false);
   }
 
   getWriteBufferSize(): number {
@@ -245,10 +305,6 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
 
   // What the callbacks and the pumps call.
 
-  get readCount(): number {
-    return this.#reads.count;
-  }
-
   report(context: ErrorContext, audience: Audience = "everyone"): void {
     if (this.#options.report !== undefined) this.#options.report(context, audience);
     else if (audience === "everyone") callExceptionHandler(context);
@@ -258,16 +314,24 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     this.#lose(error);
   }
 
+  get inCallback(): boolean {
+    return this.#reads.delivering;
+  }
+
   readingEnded(keepOpen: boolean): void {
-    if (!keepOpen) this.close();
+    if (!keepOpen) this.#close();
   }
 
   readingFailed(error: Error): void {
     this.#lose(error);
   }
 
+  writingProgressed(): void {
+    this.#flushTimer?.progress();
+  }
+
   writingFlushed(): void {
-    if (this.#phase === "flushing") this.#part();
+    if (this.#phase === "flushing") this.#linger();
     else this.#upgrade?.setFlushed();
   }
 
@@ -288,20 +352,40 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     }
   }
 
-  /** The bytes of what is to be written, if it may be (SPEC W5). */
-  #checked(data: Uint8Array | string, doing: string): Uint8Array {
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    if (!(bytes instanceof Uint8Array)) {
-      throw new TypeError(`Cannot ${doing}: data must be a Uint8Array or a string, not "${typeof data}"`);
-    }
-    if (this.#writes.ending) throw new ClosedError(`Cannot ${doing}: writeEof() was called before`);
-    if (this.#phase === "upgrading") throw new Error(`Cannot ${doing}: the connection is being upgraded`);
-    return bytes;
+  get #takesWrites(): boolean {
+    return this.#phase === "open";
   }
 
-  #write(bytes: Uint8Array): void {
+  /** The bytes of what is to be written, if it may be (SPEC W5). */
+  #checked(data: Uint8Array): Uint8Array {
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot write: data must be a Uint8Array or a string, not ${describeType(data)}`);
+    }
+    this.#checkMayWrite("write");
+    return plainView(data);
+  }
+
+  #checkMayWrite(doing: string): void {
+    if (this.#writes.ending) throw new ClosedError(`Cannot ${doing}: writeEof() was called before`);
+    if (this.#phase === "upgrading") throw new Error(`Cannot ${doing}: the connection is being upgraded`);
+  }
+
+  /** Refuses what has a promise to reject, where a write is dropped (SPEC W6). */
+  #checkMaySend(): void {
+    this.#checkMayWrite("send");
+    if (this.#takesWrites) return;
+    throw this.#closedByUser ? new ClosedError("Cannot send: the connection was closed") : lostError(null, "send");
+  }
+
+  #writeText(text: string): void {
+    if (text.length === 0) return;
+    if (this.#takesWrites) this.#writes.writeText(text);
+    else this.#drop();
+  }
+
+  #writeBytes(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    if (this.#phase === "open") this.#writes.write(bytes);
+    if (this.#takesWrites) this.#writes.write(bytes);
     else this.#drop();
   }
 
@@ -317,29 +401,73 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     });
   }
 
-  /** Everything is sent: the goodbye. Its errors do not count, as nothing is lost by them. */
-  #part(): void {
-    this.#phase = "parting";
-    const overTls = this.#options.shutdownTimeout !== undefined;
-    if (this.#reads.sawEnd && !overTls) return this.#lose(null);
-    const goodbye = overTls ? this.#sayGoodbye() : this.#reads.dropWhatLiesThere();
-    goodbye.catch(() => {}).then(() => this.#lose(null));
+  #close(): void {
+    if (this.#phase === "upgrading") this.#lose(null);
+    if (this.#phase !== "open") return;
+    this.#phase = "flushing";
+    this.#reads.stop();
+    this.#writes.flush();
+    if (this.#writes.flushed) this.#linger();
+    else this.#boundFlush();
   }
 
-  async #sayGoodbye(): Promise<void> {
+  async #boundFlush(): Promise<void> {
+    // What the system takes at once is taken within two hops, and needs no timer.
+    for (let hops = 0; hops < 4; hops++) await null;
+    if (this.#phase !== "flushing") return;
+    const timeout = this.#closeTimeout;
+    this.#flushTimer = new StallTimer(timeout, () => {
+      this.#lose(
+        new Deno.errors.TimedOut(`Cannot close in order: the peer took none of what was written for ${timeout} ms`),
+      );
+    });
+  }
+
+  /** Everything is sent: the lingering close. Its errors do not count, as nothing is lost by them. */
+  #linger(): void {
+    this.#phase = "lingering";
+    this.#flushTimer?.end();
+    const overTls = this.#options.extra?.tls !== undefined;
+    if (this.#reads.sawEnd && !overTls) return this.#lose(null);
+    if (overTls) {
+      this.#boundLinger(Math.min(this.#options.shutdownTimeout ?? this.#closeTimeout, MAX_TIMER));
+    }
+    const over = overTls ? this.#shutDownTls() : this.#reads.dropWhatLiesThere();
+    over.catch(() => {}).then(() => this.#lose(null));
+  }
+
+  /**
+   * Nothing is lost if the process ends now, so the wait keeps it alive no longer than a peer in order takes to answer. Unless
+   * something waits for the end: what awaits `close()` calls `ref()`, and a server's `waitClosed()` waits for all its connections.
+   */
+  #boundLinger(timeout: number): void {
+    const limited = this.#alive === "default" && !this.serverSide;
+    const alive = limited ? Math.min(timeout, LINGER_ALIVE) : timeout;
+    const lose = () => this.#lose(null);
+    this.#lingerTimer = setTimeout(() => {
+      if (alive === timeout) return lose();
+      this.#lingerTimer = setTimeout(lose, timeout - alive);
+      this.#keepAlive(this.#alive === "ref");
+    }, alive);
+    if (this.#alive === "unref") this.#keepAlive(false);
+  }
+
+  async #shutDownTls(): Promise<void> {
     if (!this.#writes.ending) await endWriting(this.#conn);
     if (!this.#reads.sawEnd) await this.#reads.discard();
   }
 
-  #shutdownTimedOut(): void {
-    this.#lose(
-      this.#phase === "parting" ? null : new Deno.errors.TimedOut(
-        `Cannot close in order: "${this.#writes.size}" bytes were not sent within ${this.#options.shutdownTimeout} ms`,
-      ),
-    );
+  #keepAlive(alive: boolean): void {
+    keepAlive(this.#conn, alive);
+    if (alive) this.#lingerTimer?.ref();
+    else this.#lingerTimer?.unref();
   }
 
-  #goOnWith(conn: ConnLike, extra: Partial<ExtraInfo>, shutdownTimeout: number): void {
+  get #closeTimeout(): number {
+    return this.#options.closeTimeout ?? DEFAULT_CLOSE_TIMEOUT;
+  }
+
+  #goOnWith(conn: ConnLike, extra: Partial<ExtraInfo>, shutdownTimeout: number | undefined): void {
     const { wantsToRead } = this.#upgrade!;
     this.#upgrade = null;
     this.#phase = "open";
@@ -348,6 +476,7 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     this.#options = { ...this.#options, extra, shutdownTimeout };
     this.#reads = new ReadPump(conn, this.#callbacks, this);
     this.#writes = new WritePump(conn, this.#callbacks, this, this.#writes.marks);
+    if (this.#alive === "unref") keepAlive(conn, false);
     if (wantsToRead) this.#reads.start();
     else this.#reads.pause();
   }
@@ -357,29 +486,23 @@ export class ConnTransport implements Transport, CallbacksOwner, ErrorReporter, 
     this.#phase = "lost";
     this.#upgrade?.abort(lostError(error, "upgrade the connection"));
     this.#upgrade = null;
-    // Deno loads its timers when they are first used, 0.9 MB of heap, which every marking of the collector goes through.
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#flushTimer?.end();
+    if (this.#lingerTimer !== undefined) clearTimeout(this.#lingerTimer);
     this.#reads.stop();
-    this.#writes.close(error);
-    closeQuietly(this.#conn);
+    const thrown = closeQuietly(this.#conn);
+    const cause = error ?? thrown;
+    this.#writes.close(cause);
     queueMicrotask(() => {
-      this.#callbacks.connectionLost(error);
+      this.#callbacks.connectionLost(cause);
       this.#options.onLost?.(this);
     });
   }
 }
 
-function closeQuietly(conn: ConnLike): void {
-  try {
-    conn.close();
-  } catch (error) {
-    // Whoever made another conn of it closed it before.
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
-  }
-}
-
 const NO_BYTES = { read: 0, written: 0 };
-const encoder = new TextEncoder();
+
+/** For how long waiting for the peer's end keeps the process alive, in milliseconds, if nothing awaits it. */
+const LINGER_ALIVE = 2000;
 
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 const FIRST_WARNED_DROP = 5;

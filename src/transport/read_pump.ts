@@ -69,7 +69,6 @@ export class ReadPump {
   readonly #callbacks: Callbacks;
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
-  #count = 0;
   #bytesRead = 0;
   readonly #expectation = new ReadSizePredictor();
   /** For a plain protocol. */
@@ -106,9 +105,9 @@ export class ReadPump {
     return state === "init" || state === "reading" || state === "delivering" || state === "due";
   }
 
-  /** How many reads brought something. */
-  get count(): number {
-    return this.#count;
+  /** Whether a callback that takes what a read brought is running, or has just returned. */
+  get delivering(): boolean {
+    return this.#state === "delivering";
   }
 
   /** How many bytes the reads brought. */
@@ -301,12 +300,8 @@ export class ReadPump {
   };
 
   #arrived(n: number | null): void {
-    if (n === null) {
-      this.#sawEnd = true;
-    } else {
-      this.#count++;
-      this.#bytesRead += n;
-    }
+    if (n === null) this.#sawEnd = true;
+    else this.#bytesRead += n;
     switch (this.#state) {
       case "reading":
         if (n !== null) this.#expectation.note(n, this.#memory.length);

@@ -110,6 +110,10 @@ export interface ExtraInfo {
 
 /** What all transports share. As `asyncio.BaseTransport`. */
 export interface BaseTransport {
+  /** Lets the transport keep the process alive: the default, where it is one of a socket; elsewhere without effect. */
+  ref(): void;
+  /** Lets the process end although the transport is open, where it is one of a socket; elsewhere without effect. */
+  unref(): void;
   /** Tells about what is underneath, or the default where that is not known. */
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | undefined;
   /** Tells about what is underneath, or the default where that is not known. */

@@ -1,111 +1,155 @@
 /**
- * What several connections have to begin, begun in one go.
+ * When what was written leaves: the flushes of all connections, scheduled together.
  *
- * Writes that leave right after one another find the other side awake; those that leave a little apart have to wake it,
- * each time anew, which costs the sender. So they meet in a list, and are begun a hop of the microtask queue after the
- * first: 1 KiB echo, 100 connections, by streams 0.77 to 0.81 and 0.81 to 0.84 x raw, by protocol 0.85 to 0.86; 10
- * connections by protocol 0.89 to 0.91, by streams no difference.
+ * A flush is a system call, so bytes that were written wait until the program has nothing more to add (SPEC W4):
  *
- * Those that rather wait until nothing more comes for a few hops do so together as well, in one list that hops: against a
- * hop of each one's own, echo of 16 lines at a time went from 0.58 to 0.63 x raw with 100 connections, from 0.57 to 0.58 with 10.
+ * - until the reader of the connection has to wait, or a callback of its protocol returns: then its flush is *due* a hop of
+ *   the microtask queue later, together with those of other connections. Writes that leave right after one another find the
+ *   peer's process awake;
+ * - else until the microtask queue is empty, in the same turn of the event loop. `setImmediate` tells when that is. It costs
+ *   1 µs, and 5 ms when it is first used, so it is asked for only if a few hops do not make all flushes due.
+ *
+ * A connection is in one of five states, which tell in which of the two lists it stands:
+ *
+ * | state   | in `written` | in `due` | is to be flushed      |
+ * | ------- | ------------ | -------- | --------------------- |
+ * | idle    | no           | maybe    | no                    |
+ * | written | yes          | maybe    | at the end of the turn |
+ * | ready   | yes          | yes      | at the next hop       |
+ * | due     | no           | yes      | at the next hop       |
+ * | flushed | yes          | maybe    | no                    |
  *
  * @module
  */
 
-/** What has something to begin. */
-export interface Starter {
-  /** Who begins next: the list of {@linkcode scheduleFlush} goes through its members, as an array would be garbage. */
-  follower: Starter | null;
-  /**
-   * How many quiet hops are left until it begins; 0 for one that does not wait, -1 for one that waits no more but stands in
-   * the list of {@linkcode flushWhenIdle} until that hops.
-   */
-  patience: number;
-  /** Begins. */
-  begin(): void;
+/** How a connection stands with the scheduler. */
+export type FlushState = "idle" | "written" | "ready" | "due" | "flushed";
+
+/** What can be flushed. */
+export interface Flushable {
+  /** The scheduler's; "idle" at first. */
+  flushState: FlushState;
+  /** Begins to send what was written. Must not throw. */
+  flush(): void;
 }
 
-const QUIET_HOPS = 10;
+/** For how many hops a flush may wait to become due before the end of the turn is asked for. */
+const HOPS = 4;
 
-let first: Starter | null = null;
-let last: Starter | null = null;
+let written: Flushable[] = [];
+let due: Flushable[] = [];
+// Each takes turns with the list of its name, as new arrays would be garbage of every turn.
+let otherWritten: Flushable[] = [];
+let otherDue: Flushable[] = [];
+/** How many in `written` are in that state. */
+let waiting = 0;
+/** What looks at `written` next. */
+let next: "nothing" | "hop" | "endOfTurn" = "nothing";
+let hopsLeft = 0;
 
 /**
- * Lets somebody begin soon, together with others, in the order of the calls.
+ * Schedules a flush for the end of the turn, unless it is scheduled already.
  *
- * @param starter Who; once if it is in the list already
+ * @param flushable What was written to
  */
-export function scheduleFlush(starter: Starter): void {
-  if (starter.follower !== null || starter === last) return;
-  if (last === null) {
-    first = starter;
-    queueMicrotask(beginAll);
-  } else {
-    last.follower = starter;
+export function flushWhenIdle(flushable: Flushable): void {
+  switch (flushable.flushState) {
+    case "idle":
+      written.push(flushable);
+      break;
+    case "flushed":
+      break;
+    default:
+      return;
   }
-  last = starter;
+  flushable.flushState = "written";
+  waiting++;
+  if (next !== "nothing") return;
+  next = "hop";
+  hopsLeft = HOPS;
+  queueMicrotask(hop);
 }
 
-function beginAll(): void {
-  try {
-    while (first !== null) {
-      const starter: Starter = first;
-      first = starter.follower;
-      starter.follower = null;
-      if (first === null) last = null;
-      starter.begin();
-    }
-  } finally {
-    // One that throws does not hold up the others.
-    if (first !== null) queueMicrotask(beginAll);
+/**
+ * Schedules a flush for the next hop of the microtask queue.
+ *
+ * @param flushable What was written to, and will not be for now
+ */
+export function flushSoon(flushable: Flushable): void {
+  switch (flushable.flushState) {
+    case "idle":
+      flushable.flushState = "due";
+      break;
+    case "written":
+      waiting--;
+      flushable.flushState = "ready";
+      break;
+    case "flushed":
+      flushable.flushState = "ready";
+      break;
+    default:
+      return;
+  }
+  if (due.push(flushable) === 1) queueMicrotask(flushDue);
+}
+
+/**
+ * Takes note that a flush is not wanted any more, because it was done or there is nothing to send.
+ *
+ * @param flushable What may have been scheduled
+ */
+export function cancelFlush(flushable: Flushable): void {
+  switch (flushable.flushState) {
+    case "written":
+      waiting--;
+      flushable.flushState = "flushed";
+      break;
+    case "ready":
+      flushable.flushState = "flushed";
+      break;
+    case "due":
+      flushable.flushState = "idle";
+      break;
   }
 }
 
-// Two arrays that are used in turn.
-let waiting: Starter[] = [];
-let hopping: Starter[] = [];
-
-/**
- * Lets somebody begin when this was not called again for it during a few hops of the microtask queue: still in the same turn
- * of the event loop.
- *
- * @param starter Who
- */
-export function flushWhenIdle(starter: Starter): void {
-  const { patience } = starter;
-  starter.patience = QUIET_HOPS;
-  if (patience === 0 && waiting.push(starter) === 1) queueMicrotask(hop);
-}
-
-/**
- * Takes note that somebody has begun, or will not.
- *
- * @param starter Who
- */
-export function waitNoMore(starter: Starter): void {
-  if (starter.patience > 0) starter.patience = -1;
+function flushDue(): void {
+  const list = due;
+  due = otherDue;
+  for (const flushable of list) {
+    const { flushState } = flushable;
+    // One whose flush was taken back stands here as well.
+    if (flushState !== "ready" && flushState !== "due") continue;
+    cancelFlush(flushable);
+    flushable.flush();
+  }
+  list.length = 0;
+  otherDue = list;
 }
 
 function hop(): void {
-  [hopping, waiting] = [waiting, hopping];
-  let i = 0;
-  try {
-    while (i < hopping.length) hopOne(hopping[i++]!);
-  } finally {
-    // One that throws does not hold up the others.
-    for (; i < hopping.length; i++) waiting.push(hopping[i]!);
-    hopping.length = 0;
-    if (waiting.length > 0) queueMicrotask(hop);
+  if (waiting === 0) {
+    next = "nothing";
+    for (const flushable of written) flushable.flushState = flushable.flushState === "ready" ? "due" : "idle";
+    written.length = 0;
+  } else if (--hopsLeft > 0) {
+    queueMicrotask(hop);
+  } else {
+    next = "endOfTurn";
+    setImmediate(endOfTurn);
   }
 }
 
-function hopOne(starter: Starter): void {
-  if (starter.patience > 1) {
-    starter.patience--;
-    waiting.push(starter);
-  } else {
-    const { patience } = starter;
-    starter.patience = 0;
-    if (patience === 1) starter.begin();
+function endOfTurn(): void {
+  const list = written;
+  written = otherWritten;
+  waiting = 0;
+  next = "nothing";
+  for (const flushable of list) {
+    const { flushState } = flushable;
+    flushable.flushState = "idle";
+    if (flushState !== "flushed") flushable.flush();
   }
+  list.length = 0;
+  otherWritten = list;
 }

@@ -33,6 +33,8 @@ class ScriptedSocket implements DatagramSocket {
     this.#answer = null;
     answer(error);
   }
+  keepAlive(): void {}
+
   close(closed: () => void) {
     this.closed++;
     queueMicrotask(closed);

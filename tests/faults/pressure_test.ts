@@ -1,5 +1,13 @@
 /** Readers that are slower than what they are sent: back pressure reaches the sender, and memory stays within bounds [M4, S2, R10, C5]. */
-import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess, assertLessOrEqual } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertLess,
+  assertLessOrEqual,
+  assertRejects,
+} from "@std/assert";
 import { Protocol, type Server, type StreamWriter, type Transport } from "../../mod.ts";
 import { type Kind, pathOf, portOf, until } from "../serving/kit.ts";
 import { turns } from "../../src/testing/turns.ts";
@@ -127,22 +135,28 @@ for (const kind of realKinds) {
 }
 
 for (const kind of realKinds.filter(({ tls }) => !tls)) {
-  Deno.test(`${kind.name}: a handler that ends with bytes that its peer never reads: only abort() ends the connection [S4, W7, W8]`, async () => {
-    let writer: StreamWriter | undefined;
-    await using server = await kind.startServer((_reader, w) => {
-      writer = w;
-      w.write(new Uint8Array(BEYOND_THE_SYSTEM));
-      return Promise.resolve();
+  for (const end of ["abort()", "closeTimeout"] as const) {
+    Deno.test(`${kind.name}: a handler that ends with bytes that its peer never reads: ${end} ends the connection [S4, W7, W8]`, async () => {
+      let writer: StreamWriter | undefined;
+      const handler = (_reader: unknown, w: StreamWriter) => {
+        writer = w;
+        w.write(new Uint8Array(BEYOND_THE_SYSTEM));
+        return Promise.resolve();
+      };
+      await using server = await kind.startServer(handler, end === "abort()" ? {} : { closeTimeout: 200 });
+      const silent = await connectTo(server, kind);
+      await until(() => writer?.isClosing() === true);
+      if (end === "abort()") {
+        await turns(50);
+        assertEquals(server.connections, 1);
+        assertGreater(writer!.transport.getWriteBufferSize(), 0);
+        writer!.abort();
+      }
+      await until(() => server.connections === 0);
+      if (end === "closeTimeout") await assertRejects(() => writer!.waitClosed(), Deno.errors.TimedOut);
+      silent.close();
     });
-    const silent = await connectTo(server, kind);
-    await until(() => writer?.isClosing() === true);
-    await turns(50);
-    assertEquals(server.connections, 1);
-    assertGreater(writer!.transport.getWriteBufferSize(), 0);
-    writer!.abort();
-    await until(() => server.connections === 0);
-    silent.close();
-  });
+  }
 }
 
 Deno.test("a sender that never waits keeps in memory what it writes; getWriteBufferSize() tells how much", async () => {

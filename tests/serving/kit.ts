@@ -26,10 +26,13 @@ export { hasIpv6, socketPath };
 
 /** Options that servers of all kinds take. */
 export type AnyServeOptions =
-  & Pick<ListenOptions, "startServing" | "maxConnections" | "maxConnectionsPerPeer" | "accept" | "onError" | "signal">
+  & Pick<
+    ListenOptions,
+    "startServing" | "maxConnections" | "maxConnectionsPerPeer" | "accept" | "onError" | "closeTimeout" | "signal"
+  >
   & StreamOptions;
 /** Options that clients of all kinds take. */
-export type AnyConnectOptions = Pick<ConnectOptions, "signal">;
+export type AnyConnectOptions = Pick<ConnectOptions, "closeTimeout" | "signal">;
 
 /** A kind of address to serve on. */
 export interface Kind {

@@ -241,7 +241,7 @@ for (const kind of kinds) {
 
 for (const engine of ["node", "deno"] as const) {
   const way = engine === "node" ? "TLS" : "TLS by Deno";
-  Deno.test(`${way}: the end of a close is bounded by shutdownTimeout, flush and goodbye together [W7, T1]`, async () => {
+  Deno.test(`${way}: the end of a close is bounded: the flush by closeTimeout, the wait for the peer's end by shutdownTimeout [W7, T1]`, async () => {
     const { cert, key, caCert } = certificate;
     const made: RecordingProtocol[] = [];
     // The peers keep their direction open for ever.
@@ -250,15 +250,16 @@ for (const engine of ["node", "deno"] as const) {
       made.push(protocol);
       return protocol;
     }, { hostname: "127.0.0.1", port: 0, tls: { cert, key, engine } });
-    const connect = async (shutdownTimeout: number) => {
+    const connect = async (shutdownTimeout: number, closeTimeout: number) => {
       const tls = { caCerts: [caCert], shutdownTimeout };
       const factory = () => new RecordingProtocol();
-      const client = await createConnection(factory, { hostname: "127.0.0.1", port: portOf(server), tls });
+      const options = { hostname: "127.0.0.1", port: portOf(server), tls, closeTimeout };
+      const client = await createConnection(factory, options);
       await until(() => made.length === 1);
       return { ...client, peer: made.pop()! };
     };
     for (const flushed of [true, false]) {
-      const { transport, protocol, peer } = await connect(150);
+      const { transport, protocol, peer } = await (flushed ? connect(150, Infinity) : connect(Infinity, 150));
       if (!flushed) {
         peer.transport.pauseReading();
         transport.write(new Uint8Array(64 * MiB));
@@ -273,7 +274,7 @@ for (const engine of ["node", "deno"] as const) {
       peer.transport.abort();
     }
     // An endless timeout is none, and not the shortest of all.
-    const { transport, protocol, peer } = await connect(Infinity);
+    const { transport, protocol, peer } = await connect(Infinity, 30000);
     transport.close();
     await peer.waitFor("eofReceived");
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -100,6 +100,10 @@ export class RecordingTransport implements ReadTransport {
   isReading(): boolean {
     return this.calls.at(-1) !== "pause";
   }
+  ref(): void {}
+
+  unref(): void {}
+
   pauseReading(): void {
     this.calls.push("pause");
   }

@@ -18,6 +18,8 @@ export class ManualConn implements ConnLike {
   readCount = 0;
   /** How many writes were. */
   writeCount = 0;
+  /** Called when a write is issued. */
+  onWrite: () => void = () => {};
 
   read(p: Uint8Array): Promise<number | null> {
     this.readCount++;
@@ -29,6 +31,7 @@ export class ManualConn implements ConnLike {
 
   write(p: Uint8Array): Promise<number> {
     this.writeCount++;
+    this.onWrite();
     if (this.writes.length > 0) throw new Error("Cannot write: two writes at a time");
     const call = { ...Promise.withResolvers<number>(), p };
     this.writes.push(call);

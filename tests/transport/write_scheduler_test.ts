@@ -1,130 +1,120 @@
-/** Many begin in one go: each once, in order, whatever another does. */
+/** When flushes happen: a hop after they are ready, or else at the end of the turn; each once, whatever another does [W4]. */
 import { assertEquals } from "@std/assert";
-import { flushWhenIdle, scheduleFlush, type Starter, waitNoMore } from "../../src/transport/write_scheduler.ts";
-import { turn } from "./manual_conn.ts";
+import {
+  cancelFlush,
+  type Flushable,
+  flushSoon,
+  type FlushState,
+  flushWhenIdle,
+} from "../../src/transport/write_scheduler.ts";
 
-/** Notes that it begins, and does something else then. */
-class Noting implements Starter {
-  follower: Starter | null = null;
-  patience = 0;
-  constructor(readonly name: string, readonly begun: string[], readonly act: () => void = () => {}) {}
+/** Notes that it is flushed, and does something else then. */
+class Noting implements Flushable {
+  flushState: FlushState = "idle";
+  constructor(readonly name: string, readonly flushed: string[], readonly act: () => void = () => {}) {}
 
-  begin(): void {
-    this.begun.push(this.name);
+  flush(): void {
+    this.flushed.push(this.name);
     this.act();
   }
 }
 
-/** The errors that nobody catches meanwhile, of which none ends the tests. */
-class Uncaught implements Disposable {
-  readonly errors: unknown[] = [];
+/** Lets the event loop turn. */
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
-  constructor() {
-    addEventListener("error", this.#onError);
+Deno.test("flushSoon() flushes all in order, a hop later, and each once [W4]", async () => {
+  const flushed: string[] = [];
+  const [a, b, c] = ["a", "b", "c"].map((name) => new Noting(name, flushed)) as [Noting, Noting, Noting];
+  for (let round = 1; round <= 3; round++) {
+    for (const one of [a, b, c]) flushWhenIdle(one);
+    for (const one of [b, a, b, c, a]) flushSoon(one);
+    assertEquals(flushed, []);
+    await null;
+    assertEquals(flushed.splice(0), ["b", "a", "c"]);
+    await turn();
+    assertEquals(flushed, []);
+    assertEquals([a.flushState, b.flushState, c.flushState], ["idle", "idle", "idle"]);
   }
+});
 
-  [Symbol.dispose](): void {
-    removeEventListener("error", this.#onError);
-  }
-
-  readonly #onError = (event: ErrorEvent): void => {
-    event.preventDefault();
-    this.errors.push(event.error);
-  };
-}
-
-Deno.test("scheduleFlush() begins all in order, a hop later, and each once", async () => {
-  const begun: string[] = [];
-  const [a, b, c] = ["a", "b", "c"].map((name) => new Noting(name, begun));
-  for (const starter of [a!, b!, a!, c!, b!, c!]) scheduleFlush(starter);
-  assertEquals(begun, []);
+Deno.test("flushSoon() needs no flushWhenIdle() before, and cancelFlush() takes it back [W4]", async () => {
+  const flushed: string[] = [];
+  const a = new Noting("a", flushed), b = new Noting("b", flushed);
+  flushSoon(a);
+  flushSoon(b);
+  flushSoon(a);
+  cancelFlush(b);
   await null;
-  assertEquals(begun, ["a", "b", "c"]);
-  for (const starter of [c!, a!]) scheduleFlush(starter);
+  assertEquals([flushed, a.flushState, b.flushState], [["a"], "idle", "idle"]);
+  flushSoon(b);
+  cancelFlush(b);
+  flushWhenIdle(b);
   await null;
-  assertEquals(begun, ["a", "b", "c", "c", "a"]);
+  assertEquals(flushed, ["a"]);
+  await turn();
+  assertEquals(flushed, ["a", "b"]);
 });
 
-Deno.test("scheduleFlush() from within a begin comes after those that wait, or a hop later", async () => {
-  const begun: string[] = [];
-  const late = new Noting("late", begun);
-  const first = new Noting("first", begun, () => scheduleFlush(late));
-  const last = new Noting("last", begun);
-  scheduleFlush(first);
-  scheduleFlush(last);
-  await turn();
-  assertEquals(begun, ["first", "last", "late"]);
-  scheduleFlush(first);
-  await turn();
-  assertEquals(begun, ["first", "last", "late", "first", "late"]);
-});
-
-Deno.test("scheduleFlush() goes on with the others when one throws", async () => {
-  const begun: string[] = [];
-  const oops = new Error("oops");
-  using uncaught = new Uncaught();
-  scheduleFlush(
-    new Noting("a", begun, () => {
-      throw oops;
-    }),
-  );
-  scheduleFlush(new Noting("b", begun));
-  await turn();
-  assertEquals([begun, uncaught.errors], [["a", "b"], [oops]]);
-});
-
-/** Hops of the microtask queue. */
-async function hops(n: number): Promise<void> {
-  for (let i = 0; i < n; i++) await null;
-}
-
-Deno.test("flushWhenIdle() begins in the same turn, when it was not called again for ten hops", async () => {
-  const begun: string[] = [];
-  const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
-  for (let i = 0; i < 5; i++) {
-    flushWhenIdle(a);
-    if (i === 0) flushWhenIdle(b);
-    await hops(3);
-    assertEquals(begun, i < 2 ? [] : ["b"], `after round ${i}`);
+Deno.test("flushWhenIdle() flushes in the same turn, after any number of hops, each once [W4]", async () => {
+  for (const hops of [0, 1, 2, 3, 4, 5, 20, 500]) {
+    const flushed: string[] = [];
+    const a = new Noting("a", flushed), b = new Noting("b", flushed);
+    let turned = false;
+    setTimeout(() => turned = true);
+    let flushedInTurn = false;
+    for (let i = 0; i <= hops; i++) {
+      flushWhenIdle(a);
+      if (i === 0) flushWhenIdle(b);
+      assertEquals(flushed, []);
+      await null;
+    }
+    const last = new Noting("last", flushed, () => flushedInTurn = !turned);
+    flushWhenIdle(last);
+    await turn();
+    assertEquals([flushed, flushedInTurn], [["a", "b", "last"], true], `${hops} hops`);
   }
-  const turn = new Promise((resolve) => setTimeout(resolve));
-  await hops(20);
-  assertEquals(begun, ["b", "a"]);
-  await turn;
-  // And anew.
-  flushWhenIdle(a);
-  await hops(20);
-  assertEquals(begun, ["b", "a", "a"]);
 });
 
-Deno.test("waitNoMore(): who began otherwise does not begin again, and may wait anew at once", async () => {
-  const begun: string[] = [];
-  const [a, b] = ["a", "b"].map((name) => new Noting(name, begun)) as [Noting, Noting];
-  waitNoMore(a);
-  assertEquals(a.patience, 0);
-  for (const starter of [a, b]) flushWhenIdle(starter);
-  waitNoMore(a);
-  await hops(30);
-  assertEquals(begun, ["b"]);
+Deno.test("cancelFlush() takes a flush back, and what is written after it is flushed anew [W4]", async () => {
+  const flushed: string[] = [];
+  const [a, b, c] = ["a", "b", "c"].map((name) => new Noting(name, flushed)) as [Noting, Noting, Noting];
+  for (const one of [a, b, c]) flushWhenIdle(one);
+  flushSoon(c);
+  for (const one of [a, b, c]) cancelFlush(one);
   flushWhenIdle(a);
-  waitNoMore(a);
-  flushWhenIdle(a);
-  await hops(30);
-  assertEquals(begun, ["b", "a"]);
+  await null;
+  assertEquals(flushed, []);
+  await turn();
+  assertEquals(flushed, ["a"]);
+  assertEquals([a.flushState, b.flushState, c.flushState], ["idle", "idle", "idle"]);
 });
 
-Deno.test("flushWhenIdle() from within a begin begins later, and one that throws holds up no other", async () => {
-  const begun: string[] = [];
-  const oops = new Error("oops");
-  using uncaught = new Uncaught();
-  const late = new Noting("late", begun);
-  flushWhenIdle(
-    new Noting("a", begun, () => {
-      flushWhenIdle(late);
-      throw oops;
-    }),
-  );
-  flushWhenIdle(new Noting("b", begun));
-  await hops(40);
-  assertEquals([begun, uncaught.errors], [["a", "b", "late"], [oops]]);
+Deno.test("what is written in a flush is flushed later, not in it [W4]", async () => {
+  const flushed: string[] = [];
+  let left = 3;
+  const again: Noting = new Noting("again", flushed, () => {
+    if (--left > 0) flushWhenIdle(again);
+    flushWhenIdle(other);
+  });
+  const other = new Noting("other", flushed);
+  flushWhenIdle(again);
+  flushSoon(again);
+  await null;
+  assertEquals(flushed, ["again"]);
+  while (left > 0) await turn();
+  await turn();
+  assertEquals(flushed.filter((name) => name === "again").length, 3);
+  assertEquals(flushed.at(-1), "other");
+  assertEquals([again.flushState, other.flushState], ["idle", "idle"]);
+});
+
+Deno.test("many that are written to in one turn are flushed in one go at its end, in order [W4]", async () => {
+  const flushed: string[] = [];
+  const all = Array.from({ length: 1000 }, (_, i) => new Noting(String(i), flushed));
+  for (const one of all) flushWhenIdle(one);
+  for (let i = 0; i < 1000; i += 2) flushSoon(all[i]!);
+  await null;
+  assertEquals(flushed.length, 500);
+  await turn();
+  assertEquals(flushed.slice(500), all.filter((_, i) => i % 2 === 1).map(({ name }) => name));
 });

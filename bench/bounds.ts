@@ -1,10 +1,10 @@
 /**
- * What bounds the work that may fall short of its aim, what was tried, and what that gave. Printed with the results.
+ * What limits the rows that may fall short of their aim, what was tried, and what it brought. Printed with the results.
  *
  * @module
  */
 
-/** For the id of a row: a paragraph of Markdown. */
+/** A paragraph of Markdown for the id of a row. */
 export const bounds: Readonly<Record<string, string>> = {
   "echo-1k":
     "Over an instant connection a protocol takes 0.4 µs more than raw, streams 0.5, `readinto` with `sendall` 0.15, a BufferedProtocol " +

@@ -1,6 +1,6 @@
 /**
- * Echo in one process, client and server sharing the thread: one round trip of 1, 10 and 100 KiB at each level, beside
- * a raw loop and `node:net`. The client is the same for all. `bench/throughput.ts` measures it between processes.
+ * Echo in one process, client and server sharing the thread: one round trip of 1, 10 and 100 KiB at each level,
+ * compared with a raw loop and `node:net`. The client is the same for all. `bench/throughput.ts` measures it between processes.
  *
  * @module
  */

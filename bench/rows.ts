@@ -1,5 +1,5 @@
 /**
- * The table of the contract, as data: every piece of work, who does it, and what is promised and wanted.
+ * The rows of the benchmark: each a piece of work, its contestants, its floor and its aim.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { denoProgram, idleMemory, pythonProgram, startup } from "./harness/progr
 
 const KIB = 1024;
 
-/** Short rounds and many, as what else the machine does comes and goes: a ratio is of what was measured seconds apart. */
+/** Many short rounds, because the load of the machine changes: both parts of a ratio are measured within seconds. */
 export const MANY_ROUNDS = 12;
 
-/** How far connections grow: 10,000, or what the descriptor limit leaves. */
+/** The largest number of connections: 10,000, or what the descriptor limit leaves. */
 const CONNECTIONS = Math.min(10_000, descriptorLimit() - 100);
 
 /**
- * How many idle connections memory is measured over: so many that V8's young generation, which doubles now and then, and code
- * that is compiled meanwhile, weigh little on each. With 2000 the figure of one program differed by 2 KiB from run to run.
+ * The number of idle connections that memory is measured over. It is large, so that V8's young generation, which doubles now
+ * and then, and compiled code count little for each: with 2000 the figure of one program differed by 2 KiB between runs.
  */
 const IDLE = Math.min(6000, CONNECTIONS);
 
@@ -42,7 +42,7 @@ const everyone: Contestant[] = [
   "uvloop sockets",
 ];
 
-/** All rows, in the order of the contract. */
+/** All rows. */
 export const rows: Row[] = [
   echo("echo-1k", 1, 10, [
     goal("ours: protocol", 0.92, 1),
@@ -231,7 +231,7 @@ function bulk(mode: "sink" | "source", title: string): Row {
   };
 }
 
-/** What a unit of work costs as n grows: at most a small factor, where quadratic cost would show as all the growth of n. */
+/** The cost of a unit of work as n grows: at most a small factor. A quadratic cost would grow as n does. */
 function growth(name: string, title: string, unit: string, sizes: number[]): Row {
   return {
     id: `growth-${name}`,
@@ -245,14 +245,14 @@ function growth(name: string, title: string, unit: string, sizes: number[]): Row
 }
 
 /**
- * The same of a size so large that fresh memory itself costs more with n: a plain copy of the same bytes grows about
- * fivefold. So each n is held to the plain copy of that n, and what the reader adds has to stay small.
+ * The same for sizes at which fresh memory itself costs more with n: a plain copy of the same bytes grows about fivefold. So
+ * each n is compared with the plain copy of that n.
  */
 function growthBesideCopy(name: string, title: string, unit: string, sizes: number[]): Row {
   const row = growth(name, title, unit, sizes);
   const copies = sizes.map((n) => denoProgram(`plain copy, n = ${n}`, "growth.ts", "copy", String(n)));
   const goals = sizes.map((n) => ({ who: `n = ${n}`, floor: { against: `plain copy, n = ${n}`, ratio: 4 } }));
-  // What large memory costs changes by leaps, with what the allocator gave back to the system before.
+  // The cost of large memory varies with what the allocator gave back to the system before.
   return { ...row, rounds: 7, entries: [...row.entries, ...copies], goals };
 }
 

@@ -1,5 +1,5 @@
 /**
- * What each call of a stream costs, from memory: no system call, no network.
+ * The cost of each call of a stream, over memory: no system call, no network.
  *
  * @module
  */
@@ -86,7 +86,7 @@ for (const size of [64, 1024, BLOCK]) {
   });
 }
 
-/** A peer that takes everything and says nothing. */
+/** A peer that takes everything and sends nothing. */
 const taker: ConnLike = { read: () => new Promise(() => {}), write: (p) => Promise.resolve(p.length), close: () => {} };
 const { writer } = await openConnection({ conn: taker });
 

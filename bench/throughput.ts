@@ -1,12 +1,11 @@
 /**
- * The proof of speed: runs every row of the contract's table against its peers, prints what comes of it, and writes
- * `RESULTS.md` and `results.svg`.
+ * Measures every row of the benchmark against its peers, prints the results, and writes `RESULTS.md` and `results.svg`.
  *
  * ```sh
  * deno task bench:throughput                            # all rows, under five minutes
  * deno task bench:throughput --quick                    # all rows, one short round: does it run?
  * deno task bench:throughput --only echo-1k,churn       # some rows; nothing is written
- * deno task bench:throughput --only tls --rounds 15     # the figure in doubt, again and again
+ * deno task bench:throughput --only tls --rounds 15     # one row in many rounds
  * ```
  *
  * @module

@@ -53,7 +53,7 @@ const PANEL = 240;
 const PLOT = 150;
 const GROUP = (WIDTH - 2 * LEFT) / 3;
 
-/** Draws the rows that have a place in the chart; undefined if there is none. */
+/** Draws the rows that belong into the chart; returns undefined if there is none. */
 export function chart(results: readonly RowResult[]): string | undefined {
   const groups = results.filter(({ row }) => row.chart !== undefined);
   if (groups.length === 0) return undefined;
@@ -83,7 +83,7 @@ function drawPanel({ title, bars }: Panel, groups: RowResult[]): string {
   const parts = [`<text class="title" x="${LEFT}" y="24">${title}</text>`, drawLegend(known)];
   const width = (GROUP - 40) / known.length;
   groups.forEach((group, at) => {
-    // Each size has a scale of its own: what is compared is who, not how large.
+    // Each size has its own scale: servers are compared, not sizes.
     const greatest = Math.max(...known.map(([name]) => valueOf(group, name) || 0));
     const left = LEFT + at * GROUP;
     known.forEach(([name, colour], i) => {

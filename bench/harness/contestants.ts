@@ -1,5 +1,5 @@
 /**
- * Who takes part: every server there is, by name, and how to start it.
+ * The servers that are compared, and how to start each.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { works } from "./processes.ts";
 /** The names of the servers. */
 export type Contestant = keyof typeof servers;
 
-/** How a program is started: as it is, or with V8 tuned, which only Deno's can be. */
+/** How a program is started: as it is, or with V8 tuned, which only programs of Deno can be. */
 export type Tuning = "as is" | "tuned";
 
 /** How V8 is tuned: these flags, and GC headroom (see `servers/tune.ts`). */
 const V8_FLAGS = "--external-memory-max-growing-factor=8,--min-semi-space-size=16";
 
-/** Makes an entry of a server. */
+/** Makes an entry for a server. */
 export function server(
   name: Contestant,
   work: Work,
@@ -32,7 +32,7 @@ export function server(
   };
 }
 
-/** Whether a server can be tuned: whether it runs in Deno. */
+/** Whether a server can be tuned, that is, runs in Deno. */
 export function canBeTuned(name: Contestant): boolean {
   return inDeno.has(servers[name]);
 }
@@ -44,7 +44,7 @@ export function denoServer(tuning: Tuning, file: string, ...args: string[]): rea
   return [Deno.execPath(), "run", ...flags, pathOf(`../servers/${file}`), ...args];
 }
 
-/** A Python: the one that has uvloop, so that asyncio and uvloop run on the same interpreter, else any; or undefined. */
+/** The Python that has uvloop, so that asyncio and uvloop run on the same interpreter; else any Python, or undefined. */
 export const findPython = once(async () => await findUvloop() ?? await firstThatWorks(pythons, ["-c", "import ssl"]));
 
 const pythons = ["python3", "/usr/bin/python3"];
@@ -99,7 +99,7 @@ function serverArguments({ mode, tls }: Work): string[] {
   ];
 }
 
-/** What takes part, with versions, and what is not installed. */
+/** The versions of what is compared, and what is not installed. */
 export async function versions(): Promise<{ present: string[]; absent: string[] }> {
   const present = [`Deno ${Deno.version.deno}`];
   const absent: string[] = [];

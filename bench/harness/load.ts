@@ -6,11 +6,11 @@
 import type { Running, Sample } from "./model.ts";
 import { answerOf, Worker, works } from "./processes.ts";
 
-/** What the load generator is asked to do. */
+/** The work for the load generator. */
 export interface Work {
   mode: "echo" | "lines" | "sink" | "source" | "churn";
   connections?: number;
-  /** Bytes of a message. */
+  /** The size of a message, in bytes. */
   size?: number;
   inflight?: number;
   tls?: boolean;
@@ -28,9 +28,9 @@ interface LoadReport {
 /** The load generator that this machine can run. */
 export interface Load {
   command: readonly string[];
-  /** The one that speaks TLS. */
+  /** The load generator for TLS. */
   tlsCommand: readonly string[];
-  /** What it is, in words. */
+  /** Its description. */
   description: string;
 }
 
@@ -58,7 +58,7 @@ async function find(): Promise<Load> {
   };
 }
 
-/** The path of the program for this very source, compiled unless it was before; undefined where that cannot be. */
+/** Compiles the source unless this was done before; returns the path of the program, or undefined without a compiler. */
 async function compile(suffix: string, flags: string[], libraries: string[]): Promise<string | undefined> {
   if (Deno.build.os !== "linux") return undefined;
   const source = pathOf("../load/load.c");
@@ -77,11 +77,11 @@ function pathOf(relative: string): string {
 }
 
 /**
- * Starts a server and gives what measures it.
+ * Starts a server and returns what measures it.
  *
  * @param command The command of the server; it prints `{"port": …}`
  * @param work The load to put on it
- * @param unit Which number of the load generator is the value
+ * @param unit The name of the number of the load generator that is the value
  */
 export async function startServer(
   command: readonly string[],

@@ -1,15 +1,15 @@
 /**
- * What the benchmark is made of: rows, each a piece of work that several entries do in turn, and goals that compare two
- * of them.
+ * The model of the benchmark: rows, each a piece of work that several entries do in turn, and goals that compare two
+ * entries.
  *
  * @module
  */
 
 /** One measurement of one entry. */
 export interface Sample {
-  /** What the row measures, in the unit of the row. */
+  /** The measured value, in the unit of the row. */
   value: number;
-  /** The processor time the server took per unit of work, in microseconds, where the system tells. */
+  /** The processor time the server took per unit of work, in microseconds, if the system tells. */
   cpu?: number | undefined;
   /** The median and the 99th percentile of the latency, in microseconds, where there is one. */
   p50?: number | undefined;
@@ -28,11 +28,11 @@ export interface Running {
 export interface Entry {
   /** A name that is unique in the row. */
   name: string;
-  /** Starts it; a string tells why it cannot be. */
+  /** Starts it; returns a string that says why it cannot be started. */
   start(): Promise<Running | string>;
 }
 
-/** What an entry is compared with: a multiple of another one, or a distance from it. */
+/** A bound for an entry: a multiple of another one, or a distance from it. */
 export type Bound = { against: string; ratio: number } | { against: string; difference: number };
 
 /**
@@ -44,14 +44,14 @@ export function tunedName(name: string): string {
   return `${name}, tuned`;
 }
 
-/** What the project promises (floor) and wants (aim) of one entry. */
+/** The floor and the aim of one entry. */
 export interface Goal {
   who: string;
   floor: Bound;
   aim?: Bound;
 }
 
-/** A piece of work, who does it, and what is expected. */
+/** A piece of work, its contestants, and its goals. */
 export interface Row {
   id: string;
   title: string;
@@ -59,31 +59,31 @@ export interface Row {
   better: "more" | "less";
   entries: Entry[];
   goals: Goal[];
-  /** Which group of bars of the chart it is, if any. */
+  /** Its group of bars in the chart, if any. */
   chart?: string;
-  /** How many rounds, if not a few. */
+  /** The number of rounds, if it is not the default. */
   rounds?: number;
   /** The least length of a measurement, in milliseconds, where one unit of work takes long; then one round will do. */
   duration?: number;
 }
 
-/** What came of an entry. */
+/** The result of an entry. */
 export interface Outcome {
   name: string;
-  /** One per round; empty if it could not be started. */
+  /** One sample per round; empty if it could not be started. */
   samples: Sample[];
-  /** Why there are none. */
+  /** Why there are no samples. */
   missing?: string;
 }
 
-/** What came of a goal. */
+/** The result of a goal. */
 export interface Verdict {
   goal: Goal;
   floor: Judgement;
   aim?: Judgement;
 }
 
-/** What came of one bound. */
+/** The result of one bound. */
 export interface Judgement {
   bound: Bound;
   /** The median over the rounds of the ratio or difference in the same round; NaN if either is missing. */
@@ -95,14 +95,14 @@ export interface Judgement {
   met: boolean | null;
 }
 
-/** What came of a row. */
+/** The result of a row. */
 export interface RowResult {
   row: Row;
   outcomes: Outcome[];
   verdicts: Verdict[];
 }
 
-/** The middle one; NaN of none. */
+/** Returns the median; NaN of an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,5 +1,5 @@
 /**
- * Processes that tell something as lines of JSON, each on a processor core of its own where the system can do that.
+ * Processes that print lines of JSON, each on its own processor core if the system supports that.
  *
  * @module
  */
@@ -9,7 +9,7 @@ export type Core = 0 | 1;
 
 const taskset = navigator.hardwareConcurrency > 1 && await works(["taskset", "-c", "0,1", "true"]);
 
-/** How processes are kept apart, in words. */
+/** How processes are assigned to cores, in words. */
 export const pinning = taskset
   ? "servers pinned to one core, the load to another"
   : "not pinned: there is no taskset here, or only one core";
@@ -66,7 +66,7 @@ export async function answerOf<T>(command: readonly string[], core: Core): Promi
   }
 }
 
-/** Tells whether a command can be run and succeeds. */
+/** Returns whether a command can be run and succeeds. */
 export async function works(command: readonly string[]): Promise<boolean> {
   const [program, ...args] = command;
   try {

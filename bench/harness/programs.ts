@@ -47,7 +47,7 @@ export function idleMemory(name: string, connections: number, file: string, ...a
     const server = new Worker(denoServer("as is", file, ...args), 0);
     try {
       const { port } = await server.next<{ port: number }>();
-      // The first ones warm the code and the heap up, and go.
+      // The first ones warm up the code and the heap, and are closed.
       await (await holdIdle(port, 200)).stop();
       await settled(server);
       const before = await settled(server);

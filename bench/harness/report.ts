@@ -1,12 +1,12 @@
 /**
- * What is told of the results: text on the console while it runs, and a page of Markdown.
+ * The report: text on the console while the benchmark runs, and a page of Markdown.
  *
  * @module
  */
 import { bounds } from "../bounds.ts";
 import { type Bound, type Judgement, median, type Outcome, type RowResult, tunedName, type Verdict } from "./model.ts";
 
-/** How it was measured, for the head of the page. */
+/** The circumstances of the measurement, for the head of the page. */
 export interface Circumstances {
   present: string[];
   absent: string[];
@@ -81,7 +81,7 @@ function fallsShort({ verdicts }: RowResult): boolean {
   return verdicts.some(({ floor, aim }) => !floor.met || aim?.met === false);
 }
 
-/** A number with as many digits as make sense. */
+/** Formats a number with a reasonable number of digits. */
 export function number(n: number): string {
   if (n >= 1000) return Math.round(n).toLocaleString("en");
   return String(Number(n.toPrecision(3)));
@@ -114,7 +114,7 @@ function mark(met: boolean | null): string {
   return met === null ? "?" : met ? "✓" : "✗";
 }
 
-/** The entries of a row as a table, with the columns that hold anything. */
+/** The entries of a row as a table, without empty columns. */
 function tableOf({ row, outcomes }: RowResult): string[][] {
   const byName = new Map(outcomes.map((outcome) => [outcome.name, outcome]));
   const tuned = new Set(outcomes.flatMap(({ name }) => byName.get(tunedName(name)) ?? []));

@@ -1,6 +1,6 @@
 /**
- * Runs a row: all entries are started, then measured in turn (A B C, A B C, …), so that whatever else the machine does
- * falls on all of them alike; comparisons are made within a round.
+ * Runs a row: all entries are started, then measured in turn (A B C, A B C, …), so that other load of the machine affects
+ * all of them alike. Comparisons are made within a round.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import {
   type Sample,
 } from "./model.ts";
 
-/** How long and how often. */
+/** The duration and the number of measurements. */
 export interface Effort {
-  /** For all rows, whatever they ask for themselves. */
+  /** The number of rounds, instead of that of each row. */
   rounds: number | undefined;
   /** Milliseconds before the first measurement of an entry, and before each other one. */
   firstWarmup: number;

@@ -99,7 +99,7 @@ function pattern(count: number): Uint8Array<ArrayBuffer> {
   return p;
 }
 
-/** Keeps messages in flight; the sending side runs beside the receiving one, so that neither can block the other. */
+/** Keeps messages in flight; sending and receiving are concurrent, so that neither can block the other. */
 async function echo(conn: Deno.Conn): Promise<void> {
   const out = pattern(inflight + 1);
   const p = new Uint8Array(65536);
@@ -182,7 +182,7 @@ async function idle(): Promise<void> {
   }
   console.log(JSON.stringify({ mode, connections: conns.length }));
   for await (const _ of Deno.stdin.readable) {
-    // Until it ends.
+    // Until EOF.
   }
 }
 
@@ -196,7 +196,7 @@ async function roundTrip(conn: Deno.Conn): Promise<void> {
   }
 }
 
-/** The processor time of all threads of the server, in nanoseconds; `null` where the system does not tell. */
+/** The processor time of all threads of the server, in nanoseconds; `null` if the system does not tell. */
 function serverCpu(): number | null {
   try {
     let total = 0;

@@ -1,5 +1,5 @@
 /**
- * What a unit of work costs as the work grows: `growth.ts CASE N` prints `{"value": nanoseconds per unit}`. Flat is
+ * The cost of a unit of work as the work grows: `growth.ts CASE N` prints `{"value": nanoseconds per unit}`. Flat is
  * good; anything quadratic shows as a factor.
  *
  * @module
@@ -27,7 +27,7 @@ async function repeat(ms: number): Promise<number> {
   return elapsed * 1e6 / units;
 }
 
-/** Per byte: n bytes copied to fresh memory, 64 KiB at a time, which is the least that a read of n can cost. */
+/** Per byte: n bytes copied to fresh memory, 64 KiB at a time, which is the least possible cost of a read of n. */
 async function copy(n: number): Promise<number> {
   const result = new Uint8Array(n);
   const chunk = new Uint8Array(65536);
@@ -38,7 +38,7 @@ async function copy(n: number): Promise<number> {
   return n;
 }
 
-/** Per byte: one `readexactly(n)` that waits while 64 KiB at a time come. */
+/** Per byte: one `readexactly(n)` that waits while 64 KiB at a time arrive. */
 async function readexactly(n: number): Promise<number> {
   const reader = new StreamReader();
   const chunk = new Uint8Array(65536);
@@ -51,7 +51,7 @@ async function readexactly(n: number): Promise<number> {
   return n;
 }
 
-/** Per byte: one line of n bytes that comes byte by byte, the reader waiting all the while. */
+/** Per byte: one line of n bytes that arrives byte by byte while the reader waits. */
 async function bytewise(n: number): Promise<number> {
   const reader = new StreamReader();
   const one = new Uint8Array([120]);
@@ -65,7 +65,7 @@ async function bytewise(n: number): Promise<number> {
   return n;
 }
 
-/** Per byte: one `readuntil` of a 64-byte separator that the data almost has, again and again. */
+/** Per byte: one `readuntil` of a 64-byte separator of which the data has many near matches. */
 async function readuntil(n: number): Promise<number> {
   const reader = new StreamReader({ limit: n });
   const separator = "a".repeat(63) + "b";

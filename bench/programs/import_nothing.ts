@@ -1,1 +1,1 @@
-// What the import of mod.ts is compared with.
+// The empty script that the import of mod.ts is compared with.

@@ -1,5 +1,5 @@
 /**
- * What the programs that measure from memory share.
+ * Timing for the programs that measure from memory.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export function lineChunks(): Uint8Array<ArrayBuffer>[] {
   return Array.from({ length: 20 }, (_, i) => data.slice(i * BLOCK, (i + 1) * BLOCK));
 }
 
-/** How many lines end in a chunk. */
+/** The number of lines that end in a chunk. */
 export function countLines(chunk: Uint8Array): number {
   return chunk.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
 }

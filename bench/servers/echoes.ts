@@ -1,5 +1,5 @@
 /**
- * How to echo with this package's protocols and streams. The servers serve these; the benches in one process use them too.
+ * Echo by protocols and streams of this package, for the servers and for the benches in one process.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export class Echo extends Protocol {
   }
 }
 
-/** BufferedProtocol without a copy: reads into its own memory, sends it with `sendall`, and reads on when it is sent. */
+/** BufferedProtocol without a copy: reads into its own memory, sends it with `sendall`, and reads again when it is sent. */
 export class BufferedEcho extends BufferedProtocol {
   readonly #memory: Uint8Array;
   readonly #resume = () => this.#transport.resumeReading();
@@ -60,7 +60,7 @@ export async function lineEcho(reader: StreamReader, writer: StreamWriter): Prom
   }
 }
 
-/** Streams without a copy: `readinto` and `sendall` over one buffer, the very loop that raw is. */
+/** Streams without a copy: `readinto` and `sendall` over one buffer, the same loop as raw. */
 export async function zeroCopyEcho(reader: StreamReader, writer: StreamWriter, buffer: number): Promise<void> {
   const p = new Uint8Array(buffer);
   for (let n = await reader.readinto(p); n !== null; n = await reader.readinto(p)) {

@@ -5,11 +5,11 @@
  * @module
  */
 
-/** What a server is asked to do. */
+/** The work of a server. */
 export interface ServerOptions {
   /** The port to bind; 0 for any. */
   port: number;
-  /** Echo, or receive to the end and answer with the count, or send until the peer is gone. */
+  /** Echo, or receive until EOF and answer with the count, or send until the peer closes. */
   mode: "echo" | "sink" | "source";
   /** The size of the buffer of a connection, in bytes. */
   buffer: number;
@@ -36,7 +36,7 @@ export function option(name: string): string | undefined {
   return at < 0 ? undefined : Deno.args[at + 1];
 }
 
-/** Tells the driver where the server listens. */
+/** Prints where the server listens, for the driver. */
 export function announce(port: number): void {
   console.log(JSON.stringify({ port }));
 }

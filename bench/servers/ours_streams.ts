@@ -13,7 +13,7 @@ const serve = { echo, sink, source }[mode];
 const server = await startServer((reader, writer) => serve(reader, writer, buffer), {
   hostname: "127.0.0.1",
   port,
-  // A load generator that is done resets its connections.
+  // The load generator resets its connections at its end.
   onError: () => {},
   ...(tls && { tls }),
 });

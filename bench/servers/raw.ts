@@ -1,5 +1,5 @@
 /**
- * Raw: plain loops over `Deno.Conn`, with nothing between; with `--api copies` the echo copies as the package has to.
+ * Raw: plain loops over `Deno.Conn`; with `--api copies` the echo makes the copies that the package has to make.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const echo = option("api") === "copies" ? copyingEcho : rawEcho;
 const serve = { echo, sink, source }[mode];
 announce((listener.addr as Deno.NetAddr).port);
 for await (const conn of listener) {
-  // As the library does; a TLS connection has no such call.
+  // As the package does; a TLS connection has no such method.
   if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
   serve(conn, buffer).catch(() => {}).finally(() => conn.close());
 }

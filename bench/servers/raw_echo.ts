@@ -1,11 +1,11 @@
 /**
- * What everything is compared with: a plain loop of `conn.read` and `conn.write` with one reused buffer. And the same loop
- * with the copies that the package makes.
+ * The baseline: a plain loop of `conn.read` and `conn.write` with one reused buffer. And the same loop with the copies that
+ * the package makes.
  *
  * @module
  */
 
-/** Sends back what comes, until the end. */
+/** Echoes until EOF. */
 export async function rawEcho(conn: Deno.Conn, buffer: number): Promise<void> {
   const p = new Uint8Array(buffer);
   for (let n = await conn.read(p); n !== null; n = await conn.read(p)) await writeAll(conn, p, n);
@@ -13,7 +13,7 @@ export async function rawEcho(conn: Deno.Conn, buffer: number): Promise<void> {
 
 /**
  * The same with two copies: bytes are handed out in memory that is never written again (SPEC M1), and what is written may be
- * overwritten at once (M2). One simple way to keep these rules, to tell what they cost.
+ * overwritten at once (M2). A simple way to keep these rules, to measure their cost.
  */
 export async function copyingEcho(conn: Deno.Conn, buffer: number): Promise<void> {
   const p = new Uint8Array(buffer);

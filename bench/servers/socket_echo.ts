@@ -1,5 +1,5 @@
 /**
- * How to echo with this package's socket calls.
+ * Echo by the socket calls of this package.
  *
  * @module
  */

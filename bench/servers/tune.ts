@@ -1,5 +1,5 @@
 /**
- * Run before a server that is measured tuned, whoever wrote it: reserves GC headroom.
+ * Reserves GC headroom. Loaded before every server that is measured tuned.
  *
  * @module
  */

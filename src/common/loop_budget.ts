@@ -55,7 +55,7 @@ let turn = 1;
 let turnsLeft = 0;
 /** When the watch, or the slice, began. */
 let began = -Infinity;
-/** When a source that holds the loop looked last. */
+/** When a source looked last, or was released. */
 let looked = 0;
 /** Releases the sources that wait, in order. */
 const waiting: (() => void)[] = [];
@@ -76,7 +76,8 @@ export class LoopBudget {
   #stride = STRIDE;
   /** The turn of the last look. */
   #turn = 0;
-  #release: Promise<void> | null = null;
+  /** Resolves when this source, which waits, is released; `null` while it does not. */
+  #released: Promise<void> | null = null;
 
   /**
    * Spends some of the budget.
@@ -90,26 +91,27 @@ export class LoopBudget {
   }
 
   #look(): Promise<void> | null {
-    if (this.#release !== null) return this.#release;
-    this.#left = this.#stride;
+    if (this.#released !== null) return this.#released;
     const now = performance.now();
     if (phase === "idle") {
+      this.#left = this.#stride;
       if (now - began >= WATCH_INTERVAL) this.#watch(now);
       return null;
     }
+    this.#left = this.#stride = strideAfter(this.#stride, now - looked);
+    looked = now;
     if (this.#turn !== turn) {
       this.#turn = turn;
-      this.#adapt(0);
       return null;
     }
-    this.#adapt(now - looked);
-    looked = now;
     if (phase === "watching") {
       turnsLeft = WATCH_TURNS;
       if (now - began < SLICE) return null;
     }
-    return this.#release = handOver().then(() => {
-      this.#release = null;
+    // Whatever is spent meanwhile is told to wait as well, so that work of one source stays in order.
+    this.#left = 0;
+    return this.#released = handOver().then(() => {
+      this.#released = null;
       this.#left = this.#stride;
     });
   }
@@ -121,12 +123,11 @@ export class LoopBudget {
     this.#turn = turn;
     setImmediate(onTurn);
   }
+}
 
-  /** Looks more often where the work between two looks takes long. */
-  #adapt(elapsed: number): void {
-    this.#stride = elapsed > LOOK_INTERVAL ? Math.max(1, this.#stride >> 2) : Math.min(STRIDE, this.#stride << 1);
-    this.#left = this.#stride;
-  }
+/** Makes for more looks where the work between two of them took long. */
+function strideAfter(stride: number, elapsed: number): number {
+  return elapsed > LOOK_INTERVAL ? Math.max(1, stride >> 2) : Math.min(STRIDE, stride << 1);
 }
 
 /** Resolves when others were served; the sources that wait are released one after the other. */
@@ -160,12 +161,15 @@ function beginSlice(): void {
   turnsLeft = WATCH_TURNS;
   // Each has an immediate of its own, so that what the one before does comes first.
   for (let i = 1; i < waiting.length; i++) setImmediate(releaseWithinSlice);
-  began = performance.now();
+  began = looked = performance.now();
   release();
 }
 
 function releaseWithinSlice(): void {
-  if (phase === "watching" && performance.now() - began < SLICE) release();
+  const now = performance.now();
+  if (phase !== "watching" || now - began >= SLICE) return;
+  looked = now;
+  release();
 }
 
 function release(): void {

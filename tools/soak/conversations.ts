@@ -39,6 +39,7 @@ export const conversations: Record<string, [weight: number, Conversation]> = {
   "frames": [3, frames],
   "half-closes": [4, halfClose],
   "floods": [3, flood],
+  "floods of lines": [1, lineFlood],
   "files": [2, file],
   "protocols": [5, protocols],
   "STARTTLS": [4, startTls],
@@ -134,6 +135,33 @@ async function halfClose(scene: Scene, random: SeededRandom): Promise<number> {
   check("a half-close", sumOf(await reader.read()), sent);
   await writer.close();
   return 2 * sent.length;
+}
+
+/** Floods a server with lines; meanwhile another connection is served [C10]. */
+async function lineFlood(scene: Scene, random: SeededRandom): Promise<number> {
+  const kind = kindOf(random);
+  await using flooding = await scene.connect(kind);
+  await using beside = await scene.connect(kind);
+  beside.writer.write("echo\n");
+  const count = random.integer(1_000_000, 2_000_000);
+  let over = false;
+  const flood = (async () => {
+    flooding.writer.write("count\n");
+    await flooding.writer.sendall(new Uint8Array(count).fill(10));
+    flooding.writer.writeEof();
+    return new TextDecoder().decode(await flooding.reader.readline());
+  })().finally(() => over = true);
+  flood.catch(() => {});
+  let answers = 0;
+  for (; !over; answers++) {
+    beside.writer.write("?");
+    await beside.reader.readexactly(1);
+  }
+  const counted = await flood;
+  if (counted !== `${count}\n`) fail(`a flood of ${count} lines was counted as ${counted}`);
+  if (answers < 3) fail(`a connection beside a flood of ${count} lines got "${answers}" answers`);
+  await end(beside);
+  return count + answers;
 }
 
 async function flood(scene: Scene, random: SeededRandom): Promise<number> {

@@ -142,6 +142,12 @@ function handler(ledger: Ledger, { file, tls }: { file: string; tls: TlsServerOp
       }
       case "lines":
         return await echoLines(reader, writer);
+      case "count": {
+        let count = 0;
+        for await (const _line of reader) count++;
+        writer.write(`${count}\n`);
+        return;
+      }
       case "frames":
         for (;;) {
           const size = new DataView((await reader.readexactly(4)).slice().buffer).getUint32(0);

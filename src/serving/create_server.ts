@@ -21,15 +21,9 @@ import {
   type Check,
   checkOptions,
 } from "../common/options.ts";
-import { Server, type ServerOptions, type Welcome } from "./server.ts";
-import {
-  checkTlsServerOptions,
-  listenTlsNative,
-  serverTlsMode,
-  tlsAcceptConn,
-  tlsAcceptNative,
-  type TlsServerOptions,
-} from "../tls/choose.ts";
+import { Server, type ServerOptions } from "./server.ts";
+import { serverTls } from "./server_tls.ts";
+import { checkTlsServerOptions, listenTlsNative, serverTlsMode, type TlsServerOptions } from "../tls/choose.ts";
 import type { BaseProtocolLike } from "../transport/types.ts";
 import { listenUnix } from "./unix_listener.ts";
 
@@ -262,8 +256,8 @@ async function serve(
     ...common,
     ...(isFiltered && { admission: { accept, maxConnectionsPerPeer } }),
   };
-  if (tls !== undefined) serverOptions.handshake = handshakeOf(tls);
-  else if (listeners.some(isTlsListener)) serverOptions.handshake = handshakeOf(null);
+  if (tls !== undefined) Object.assign(serverOptions, serverTls(tls));
+  else if (listeners.some(isTlsListener)) Object.assign(serverOptions, serverTls(null));
   const server = new Server(serverOptions);
   if (signal !== undefined) {
     const close = () => server.close();
@@ -273,16 +267,4 @@ async function serve(
   }
   if (startServing) await server.startServing();
   return server;
-}
-
-/** The handshake with these options; `null` if the listener has its own. */
-function handshakeOf(tls: TlsServerOptions | null): NonNullable<ServerOptions["handshake"]> {
-  const shutdownTimeout = tls?.shutdownTimeout;
-  return async (conn, signal): Promise<Welcome> => {
-    const isNative = tls === null || "handshake" in conn;
-    const secure = isNative
-      ? await tlsAcceptNative(conn as Deno.TlsConn, tls ?? {}, { signal })
-      : await tlsAcceptConn(conn, tls, { signal });
-    return { conn: secure.conn, around: { extra: { tls: secure.info }, shutdownTimeout } };
-  };
 }

@@ -25,6 +25,7 @@ import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
 import { type Audience, callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { aDelay, aSignal, checkOptions } from "../common/options.ts";
 import { CancellableTimer } from "../common/timer.ts";
+import type { TlsServerOptions } from "../tls/choose.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
 /** What a TLS handshake makes of an accepted conn. */
@@ -45,6 +46,8 @@ export interface ServerOptions {
   addrs: readonly Deno.Addr[];
   /** The handshake of an accepted conn, if there is one. */
   handshake?: (conn: Deno.Conn, signal: AbortSignal) => Promise<Welcome>;
+  /** Changes the TLS options for handshakes from now on. */
+  setTls?: (options: TlsServerOptions) => void;
   /** For TCP. */
   noDelay?: boolean | undefined;
   /** For TCP. */
@@ -229,6 +232,32 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * Replaces the TLS options for handshakes from now on, as when a certificate was renewed. Open connections go on with
+   * what they agreed on.
+   *
+   * @param options As `tls` of the server, all of them
+   * @throws {TypeError | RangeError} If the options are wrong, or the server does not speak TLS by the default engine
+   * @throws {ClosedError} If the server is closed
+   *
+   * @example A certificate that is renewed while the server runs
+   * ```ts
+   * import { startServer } from "@tideline/net";
+   * import { selfSignedCertificate } from "@tideline/net/testing";
+   *
+   * const { cert, key } = await selfSignedCertificate();
+   * await using server = await startServer((_reader, writer) => void writer.close(), { port: 0, tls: { cert, key } });
+   * const renewed = await selfSignedCertificate();
+   * server.setTls({ cert: renewed.cert, key: renewed.key });
+   * ```
+   */
+  setTls(options: TlsServerOptions): void {
+    if (this.#isClosed()) throw new ClosedError("Cannot set the TLS options: the server is closed");
+    const { setTls } = this.#options;
+    if (setTls === undefined) throw new TypeError("Cannot set the TLS options: the server was opened without tls");
+    setTls(options);
+  }
+
+  /**
    * Serves until the server is closed. As `asyncio.Server.serve_forever`.
    *
    * @param options `signal`: closes the server when it aborts
@@ -313,8 +342,8 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Lets the process end while the server listens. Deno's own TLS does not know of that (2.9): a server with `tls` keeps the
-   * process alive all the same, unless `noDelay: true` has it served by `node:tls`.
+   * Lets the process end while the server listens. Deno's own TLS does not know of that (2.9): a server by `engine: "deno"`
+   * keeps the process alive all the same.
    */
   unref(): void {
     this.#keepsAlive = false;

@@ -16,6 +16,7 @@ import type { ConnLike } from "../conn/conn.ts";
 import { closeQuietly, handshakeError, type SecureConn } from "./handshake.ts";
 import { handshakeNative, isNativeTcpConn, startTlsNative } from "./native_engine.ts";
 import { acceptNode, connectNode } from "./node_engine.ts";
+import { tlsName } from "./names.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./options.ts";
 
 export type { SecureConn } from "./handshake.ts";
@@ -134,9 +135,10 @@ export function serverTlsMode(options: TlsServerOptions, socket: ServerSocketOpt
 
 function nameToVerify(options: TlsClientOptions & { hostname?: string | undefined }): string | undefined {
   const host = options.serverName ?? options.hostname;
-  if (host) {
-    // As in URLs an IPv6 address may be in brackets; the final dot of a full name is not part of it in TLS (RFC 6066).
-    return /^\[.*\]$/.test(host) ? host.slice(1, -1) : host.replace(/\.$/, "");
+  try {
+    if (host) return tlsName(host);
+  } catch (error) {
+    throw handshakeError(error);
   }
   if (options.unsafelyDisableHostnameVerification) return undefined;
   throw handshakeError(new TypeError('there is no "serverName" to verify the server by'));

@@ -133,6 +133,11 @@ export class EngineStream {
     if (this.#direct !== null) this.#takeAll();
   }
 
+  /** During the handshake: lets the engine go on after it waited for something else than the peer. */
+  poke(): void {
+    this.duplex.emit("data", NOTHING);
+  }
+
   /** Releases the engine. */
   destroy(): void {
     this.#socket?.destroy();

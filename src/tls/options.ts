@@ -5,6 +5,7 @@
  */
 import { clip, describe, describeType, quote } from "../common/describe.ts";
 import { noOption } from "../common/options.ts";
+import { tlsName } from "./names.ts";
 
 /** A certificate and its private key. */
 export interface TlsIdentity {
@@ -43,7 +44,8 @@ export interface TlsCommonOptions {
 export interface TlsClientOptions extends TlsCommonOptions {
   /**
    * The name or IP address that the server's certificate must be for, sent to it as well unless it is an address
-   * (RFC 6066). Default: the host connected to.
+   * (RFC 6066). An international name is sent and verified as A-labels; a final dot and the zone of an address are left
+   * out. Default: the host connected to.
    */
   serverName?: string | undefined;
   /** Certificates of authorities to trust besides the system's, as PEM texts. */
@@ -87,10 +89,17 @@ export interface TlsServerOptions extends TlsIdentity, TlsCommonOptions {
   /** Certificates of the authorities of clients, as PEM texts; only with `clientAuth`. */
   caCerts?: string[] | undefined;
   /**
-   * Other certificates, by the server name that the client asks for (RFC 6066): a name, or `*.` and a name for anything
-   * directly below it. Clients that ask for none of them get `cert`.
+   * Other certificates, by the server name that the client asks for (RFC 6066).
+   *
+   * An object has them by name, or by `*.` and a name for anything directly below it. A function gets the name in lower case
+   * and answers with a certificate, or a promise of one, or undefined. Clients that ask for no name, or for one that is
+   * unknown, get `cert`. What a function answers is remembered for the last 1000 names, until `server.setTls()`; what it
+   * throws ends the handshake, and is reported to `onError`.
    */
-  serverNames?: Record<string, TlsIdentity> | undefined;
+  serverNames?:
+    | Record<string, TlsIdentity>
+    | ((name: string) => TlsIdentity | undefined | Promise<TlsIdentity | undefined>)
+    | undefined;
   /**
    * Who does TLS. `"node"`, the default, is `node:tls` over the connection. `"deno"` is Deno's own listener: 1 KiB messages
    * take two thirds of the processor time. In exchange it has no TCP_NODELAY, so that an answer in two writes takes 40 ms
@@ -119,7 +128,7 @@ export function checkTlsClientOptions(options: TlsClientOptions): void {
   if ((options.cert === undefined) !== (options.key === undefined)) {
     fail(options.cert === undefined ? '"key" needs a "cert"' : '"cert" needs a "key"');
   }
-  if (options.cert !== undefined) checkIdentity(options as TlsIdentity, "");
+  if (options.cert !== undefined) checkPair(options as TlsIdentity, "");
 }
 
 /**
@@ -133,7 +142,7 @@ export function checkTlsClientOptions(options: TlsClientOptions): void {
  */
 export function checkTlsServerOptions(options: TlsServerOptions, over?: string): void {
   check(options, serverChecks);
-  checkIdentity(options, "");
+  checkPair(options, "");
   if (options.engine === "deno") checkForDeno(options, over);
   const asks = (options.clientAuth ?? "none") !== "none";
   if (asks && !options.caCerts?.length) fail(`"clientAuth" "${options.clientAuth}" needs "caCerts"`);
@@ -166,7 +175,7 @@ const commonChecks: Checks = {
 
 const clientChecks: Checks = {
   ...commonChecks,
-  serverName: checkText,
+  serverName: checkName,
   cert: checkText,
   key: checkText,
   unsafelyDisableHostnameVerification: (value, name) => checkType(value, name, "boolean"),
@@ -185,12 +194,13 @@ const serverChecks: Checks = {
     if (value !== "node" && value !== "deno") fail(`"${name}" must be "node" or "deno", not ${describe(value)}`);
   },
   serverNames: (value, name) => {
-    if (typeof value !== "object" || value === null) fail(`"${name}" must be an object`);
+    if (typeof value === "function") return;
+    if (typeof value !== "object" || value === null) {
+      fail(`"${name}" must be an object or a function, not ${describe(value)}`);
+    }
     for (const [serverName, identity] of Object.entries(value as object)) {
-      const where = ` of "${name}" ${quote(serverName)}`;
-      if (typeof identity !== "object" || identity === null) fail(`the value${where} must be a cert and a key`);
-      check(identity, identityChecks);
-      checkIdentity(identity, where);
+      checkName(serverName.replace(/^\*\./, ""), name);
+      checkIdentity(identity, ` of "${name}" ${quote(serverName)}`);
     }
   },
 };
@@ -241,9 +251,31 @@ function checkTimeout(value: unknown, name: string): void {
   }
 }
 
-function checkIdentity({ cert, key }: TlsIdentity, where: string): void {
+/**
+ * Checks a certificate and its key.
+ *
+ * @param identity What the user passed
+ * @param where Where it is, for the message; begins with a space
+ * @throws {TypeError} If it is anything else
+ */
+export function checkIdentity(identity: TlsIdentity, where: string): void {
+  if (typeof identity !== "object" || identity === null) fail(`the value${where} must be a cert and a key`);
+  check(identity, identityChecks);
+  checkPair(identity, where);
+}
+
+function checkPair({ cert, key }: TlsIdentity, where: string): void {
   if (cert === undefined || key === undefined) fail(`"cert" and "key"${where} are needed`);
   parse({ cert, key }, `"cert" and "key"${where} are not a certificate and its private key`);
+}
+
+function checkName(value: unknown, name: string): void {
+  checkText(value, name);
+  try {
+    tlsName(value as string);
+  } catch (error) {
+    fail(`"${name}" ${(error as Error).message}`, error);
+  }
 }
 
 // The one thing in Deno that reads certificates without a socket, and without a permission.

@@ -47,7 +47,7 @@ const wrongServer: Wrong = {
   clientAuth: ["maybe", TypeError, /"clientAuth" must be "none", "request" or "require", not "maybe"$/],
   "clientAuth ": ["require", TypeError, /"clientAuth" "require" needs "caCerts"$/],
   serverName: ["localhost", TypeError, /there is no option "serverName"/],
-  serverNames: ["localhost", TypeError, /"serverNames" must be an object$/],
+  serverNames: ["localhost", TypeError, /"serverNames" must be an object or a function, not "localhost"$/],
   "serverNames ": [{ a: 1 }, TypeError, /the value of "serverNames" "a" must be a cert and a key$/],
   "serverNames  ": [{ a: { cert: "x" } }, TypeError, /"cert" and "key" of "serverNames" "a" are needed$/],
   "serverNames   ": [{ a: { cert: "x", key: "x" } }, TypeError, /"cert" and "key" of "serverNames" "a" are not/],

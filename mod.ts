@@ -17,7 +17,7 @@
  *   }
  * }, { hostname: "127.0.0.1", port: 0 });
  *
- * await using connection = await openConnection({ port: (server.addrs[0] as Deno.NetAddr).port });
+ * await using connection = await openConnection({ port: server.port });
  * connection.writer.write("hello\n");
  * console.log(await connection.reader.readline({ encoding: "utf-8" }));
  * ```
@@ -36,7 +36,7 @@
  *   }
  * }
  * await using server = await createServer(() => new Echo(), { hostname: "127.0.0.1", port: 0 });
- * console.log(server.addrs);
+ * console.log(server.port);
  * ```
  *
  * @example A test without a network: two ends of a connection in memory

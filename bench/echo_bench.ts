@@ -56,7 +56,7 @@ function serveConns(echo: (conn: Deno.Conn, buffer: number) => Promise<void>): n
 }
 
 function portOf(server: Server): number {
-  return (server.addrs[0] as Deno.NetAddr).port;
+  return server.port;
 }
 
 function serveNode(): Promise<number> {

@@ -58,5 +58,5 @@ const server = await startServer(chat, {
   onError: (error) => console.error(error.message), // A line that is too long, or a reset by the client.
 });
 
-console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+console.log(`Serving on port ${server.port}`);
 await server.serveForever();

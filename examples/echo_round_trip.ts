@@ -16,7 +16,7 @@ async function withStreams(): Promise<string> {
     }
   }, { hostname: "127.0.0.1", port: 0 });
 
-  const { port } = server.addrs[0] as Deno.NetAddr;
+  const { port } = server;
   await using connection = await openConnection({ hostname: "127.0.0.1", port });
   const { reader, writer } = connection;
   for (const part of MESSAGE) {
@@ -62,7 +62,7 @@ class EchoClient extends Protocol {
 async function withProtocols(): Promise<string> {
   await using server = await createServer(() => new EchoServer(), { hostname: "127.0.0.1", port: 0 });
 
-  const { port } = server.addrs[0] as Deno.NetAddr;
+  const { port } = server;
   const { protocol } = await createConnection(() => new EchoClient(), { hostname: "127.0.0.1", port });
   return await protocol.answer.promise;
 }

@@ -34,5 +34,5 @@ const port = Number(Deno.args[0] ?? 8888);
 
 const server = await createServer(() => new EchoServer(), { hostname: "127.0.0.1", port });
 
-console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+console.log(`Serving on port ${server.port}`);
 await server.serveForever();

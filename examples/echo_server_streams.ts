@@ -19,5 +19,5 @@ const server = await startServer(async (reader, writer) => {
   // When the handler returns, the connection is flushed and closed.
 }, { hostname: "127.0.0.1", port });
 
-console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+console.log(`Serving on port ${server.port}`);
 await server.serveForever();

@@ -38,7 +38,7 @@ async function serve(): Promise<void> {
     tls: { cert, key, clientAuth: "require", caCerts: [ca] },
     onError: (error) => console.error(`Refused: ${error.message}`),
   });
-  console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+  console.log(`Serving on port ${server.port}`);
   await server.serveForever();
 }
 

@@ -68,7 +68,7 @@ async function serveOne(): Promise<void> {
   const server = path !== undefined
     ? await startUnixServer(handler, { path })
     : await startServer(handler, { hostname, port, ...(tls && { tls: tlsOptions }) });
-  console.error(`Serving on ${path ?? `port ${(server.addrs[0] as Deno.NetAddr).port}`}`);
+  console.error(`Serving on ${path ?? `port ${server.port}`}`);
   await server.waitClosed();
 }
 

@@ -197,5 +197,5 @@ const server = await startServer((reader, writer) => new Session(reader, writer)
   },
 });
 
-console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+console.log(`Serving on port ${server.port}`);
 await server.serveForever();

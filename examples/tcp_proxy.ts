@@ -35,5 +35,5 @@ const server = await startServer(async (reader, writer) => {
   onError: (error) => console.error(error.message),
 });
 
-console.log(`Serving on port ${(server.addrs[0] as Deno.NetAddr).port}`);
+console.log(`Serving on port ${server.port}`);
 await server.serveForever();

@@ -10,4 +10,4 @@ import { announce, option, serverOptions } from "./options.ts";
 const { port, buffer, tls } = serverOptions();
 const factory = option("api") === "buffered" ? () => new BufferedEcho(buffer) : () => new Echo();
 const server = await createServer(factory, { hostname: "127.0.0.1", port, ...(tls && { tls }) });
-announce((server.addrs[0] as Deno.NetAddr).port);
+announce(server.port);

@@ -17,7 +17,7 @@ const server = await startServer((reader, writer) => serve(reader, writer, buffe
   onError: () => {},
   ...(tls && { tls }),
 });
-announce((server.addrs[0] as Deno.NetAddr).port);
+announce(server.port);
 
 async function sink(reader: StreamReader, writer: StreamWriter, buffer: number): Promise<void> {
   const p = new Uint8Array(buffer);

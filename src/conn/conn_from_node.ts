@@ -39,7 +39,7 @@ import { brokenError, busyError, closedError, interruptedError, resetError } fro
  *   hostname: "127.0.0.1",
  *   port: 0,
  * });
- * const socket = connect((server.addrs[0] as Deno.NetAddr).port, "127.0.0.1");
+ * const socket = connect(server.port, "127.0.0.1");
  * await once(socket, "connect");
  * await using connection = await openConnection({ conn: connFromNode(socket) });
  * connection.writer.write("hello\n");

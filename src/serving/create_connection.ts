@@ -149,7 +149,7 @@ export interface Connection<P> {
  * }
  *
  * await using server = await createServer(() => new Greeter(), { hostname: "127.0.0.1", port: 0 });
- * const { port } = server.addrs[0] as Deno.NetAddr;
+ * const { port } = server;
  * const { protocol } = await createConnection(() => new Printer(), { port });
  * await protocol.ended.promise;
  * ```

@@ -47,7 +47,7 @@ export interface StreamConnection extends AsyncDisposable {
  * await using server = await startServer(async (reader, writer) => {
  *   writer.write(await reader.readline());
  * }, { hostname: "127.0.0.1", port: 0 });
- * const { port } = server.addrs[0] as Deno.NetAddr;
+ * const { port } = server;
  *
  * await using connection = await openConnection({ port });
  * connection.writer.write("hello\n");

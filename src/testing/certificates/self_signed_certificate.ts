@@ -62,7 +62,7 @@ export interface SelfSignedCertificate extends CertificateAndKey {
  *   await writer.drain();
  * };
  * await using server = await startServer(greet, { hostname: "127.0.0.1", port: 0, tls: { cert, key } });
- * const { port } = server.addrs[0] as Deno.NetAddr;
+ * const { port } = server;
  * await using connection = await openConnection({ hostname: "127.0.0.1", port, tls: { caCerts: [caCert] } });
  * assertEquals((await connection.reader.readexactly(5)).length, 5);
  * ```

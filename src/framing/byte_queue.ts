@@ -145,6 +145,35 @@ export class ByteQueue {
   }
 
   /**
+   * Takes bytes from the front as text, which spares the copy that {@linkcode ByteQueue.take} makes.
+   *
+   * @param n The number of bytes, at most {@linkcode ByteQueue.length}
+   * @param decoder Decodes them; what it throws is thrown, and the bytes stay
+   * @returns The text
+   * @throws {RangeError} If there are fewer, or `n` is not a whole number from 0
+   * @throws {TypeError} If the memory of adopted bytes was detached
+   */
+  takeText(n: number, decoder: TextDecoder): string {
+    const text = this.peekText(n, decoder);
+    this.#advance(n);
+    return text;
+  }
+
+  /**
+   * Looks at bytes at the front as text; they stay in the queue.
+   *
+   * @param n The number of bytes, at most {@linkcode ByteQueue.length}
+   * @param decoder Decodes them
+   * @returns The text
+   * @throws {RangeError} If there are fewer, or `n` is not a whole number from 0
+   * @throws {TypeError} If the memory of adopted bytes was detached
+   */
+  peekText(n: number, decoder: TextDecoder): string {
+    this.#check(0, n);
+    return decoder.decode(this.#block.subarray(this.#start, this.#start + n));
+  }
+
+  /**
    * The byte at a position.
    *
    * @param position The position, below {@linkcode ByteQueue.length}
@@ -170,6 +199,19 @@ export class ByteQueue {
     if (from < 0) from = 0;
     if (typeof what === "number") return this.#indexOfByte(what, from, to);
     return this.#indexOfPattern(patternOf(what), from, to);
+  }
+
+  /**
+   * Looks for a byte from the end.
+   *
+   * @param byte The byte
+   * @param to The position to end before; all bytes by default
+   * @returns The position of its last occurrence before `to`; else -1
+   * @throws {TypeError} If the memory of adopted bytes was detached
+   */
+  lastIndexOf(byte: number, to: number = this.length): number {
+    this.#checkBlock();
+    return this.#block.subarray(this.#start, Math.min(this.#start + to, this.#end)).lastIndexOf(byte);
   }
 
   /**

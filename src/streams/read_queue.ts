@@ -177,6 +177,19 @@ export class ReadQueue {
   }
 
   /**
+   * Takes bytes out as text.
+   *
+   * @param n The number of bytes; no more than there are
+   * @param decoder Decodes them
+   * @returns The text
+   */
+  takeText(n: number, decoder: TextDecoder): string {
+    const text = this.buffer.takeText(n, decoder);
+    if (this.#governor.paused) this.#govern();
+    return text;
+  }
+
+  /**
    * Takes bytes out into the caller's memory.
    *
    * @param p The memory

@@ -24,7 +24,10 @@ export const SOME: Read<number, Bytes> = {
 
 /** All bytes until the end of the stream. */
 export const ALL: Read<null, Bytes> = {
-  take: (queue) => queue.over ? rest(queue) : undefined,
+  take: (queue) => {
+    const { length } = queue.buffer;
+    return length > 0 && queue.over ? queue.take(length) : undefined;
+  },
   atEnd: nothingAtEnd,
 };
 
@@ -35,13 +38,7 @@ export const EXACTLY: Read<number, Bytes> = {
 };
 
 /** A line, "\n" included, within a limit. */
-export const LINE: Read<number, Bytes> = {
-  take: (queue, limit) => {
-    const end = queue.finder.find(NEWLINE, limit, "read a line");
-    return end < 0 ? undefined : queue.take(end);
-  },
-  atEnd: (queue) => rest(queue) ?? nothingAtEnd(queue),
-};
+export const LINE: Read<number, Bytes> = lineBy(takeBytes);
 
 /** What {@linkcode UNTIL} looks for. */
 export interface Until {
@@ -52,13 +49,7 @@ export interface Until {
 }
 
 /** Everything through a separator. */
-export const UNTIL: Read<Until, Bytes> = {
-  take: (queue, { separators, limit }) => {
-    const end = queue.finder.find(separators, limit, "read until a separator");
-    return end < 0 ? undefined : queue.take(end);
-  },
-  atEnd: (queue) => incomplete(queue, null),
-};
+export const UNTIL: Read<Until, Bytes> = untilBy(takeBytes);
 
 /** Bytes into the caller's memory, which is not empty. */
 export const INTO: Read<Uint8Array, number | null> = {
@@ -185,19 +176,38 @@ export const SKIP: Read<Skipping, number> = {
 };
 
 /**
- * The same read as text.
+ * A line, by a function that takes it out of the queue.
  *
- * @param read The read
- * @param decoder Decodes what it gives
- * @returns A read of the same kind
+ * @param take Takes a number of bytes
+ * @returns The kind of read
  */
-export function asText<A>(read: Read<A, Bytes>, decoder: TextDecoder): Read<A, string> {
+export function lineBy<T>(take: (queue: ReadQueue, n: number) => T): Read<number, T> {
   return {
-    take: (queue, argument) => {
-      const bytes = read.take(queue, argument);
-      return bytes === undefined ? undefined : decoder.decode(bytes);
+    take: (queue, limit) => {
+      const end = queue.finder.find(NEWLINE, limit, "read a line");
+      return end < 0 ? undefined : take(queue, end);
     },
-    atEnd: (queue, argument) => decoder.decode(read.atEnd(queue, argument)),
+    atEnd: (queue) => {
+      const { length } = queue.buffer;
+      if (length === 0) queue.throwIfFailed();
+      return take(queue, length);
+    },
+  };
+}
+
+/**
+ * Everything through a separator, by a function that takes it out of the queue.
+ *
+ * @param take Takes a number of bytes
+ * @returns The kind of read
+ */
+export function untilBy<T>(take: (queue: ReadQueue, n: number) => T): Read<Until, T> {
+  return {
+    take: (queue, { separators, limit }) => {
+      const end = queue.finder.find(separators, limit, "read until a separator");
+      return end < 0 ? undefined : take(queue, end);
+    },
+    atEnd: (queue) => incomplete(queue, null),
   };
 }
 
@@ -213,10 +223,8 @@ function integer<T>(size: number, get: (buffer: ReadQueue["buffer"], littleEndia
   };
 }
 
-/** All that is buffered, if anything is. */
-function rest(queue: ReadQueue): Bytes | undefined {
-  const { length } = queue.buffer;
-  return length > 0 ? queue.take(length) : undefined;
+function takeBytes(queue: ReadQueue, n: number): Bytes {
+  return queue.take(n);
 }
 
 function nothingAtEnd(queue: ReadQueue): Bytes {

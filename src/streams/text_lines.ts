@@ -111,10 +111,10 @@ export class TextLines implements AsyncIterableIterator<string> {
   #decodeBlock(): boolean {
     // No line of the block is longer than the limit; where the first is, the read of a single line says so.
     const { buffer } = this.#queue;
-    const bytes = buffer.peek(Math.min(buffer.length, BLOCK_SIZE, this.#limit + 1));
-    const length = bytes.lastIndexOf(LF) + 1;
+    const length = buffer.lastIndexOf(LF, Math.min(BLOCK_SIZE, this.#limit + 1)) + 1;
     if (length === 0 || this.#decoder.encoding === STATEFUL) return false;
-    this.#text = this.#decode(bytes.subarray(0, length));
+    this.#text = buffer.peekText(length, this.#decoder);
+    this.#decoder = this.#rest;
     this.#at = 0;
     this.#bytesAreUnits = this.#text.length === length;
     return true;
@@ -123,15 +123,10 @@ export class TextLines implements AsyncIterableIterator<string> {
   readonly #toResult = (line: Bytes): IteratorResult<string, undefined> => {
     this.#done ||= line.length === 0;
     if (this.#done) return DONE;
-    const text = this.#decode(line);
+    const text = this.#decoder.decode(line);
+    this.#decoder = this.#rest;
     return { done: false, value: text.endsWith("\n") ? withoutCr(text, 0, text.length - 1) : text };
   };
-
-  #decode(bytes: Bytes): string {
-    const text = this.#decoder.decode(bytes);
-    this.#decoder = this.#rest;
-    return text;
-  }
 }
 
 /** The encoding in which a byte 10 may be part of something else, after an escape sequence that the line left open. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Read } from "./read_queue.ts";
-import { asText, LINE, UNTIL, type Until } from "./reads.ts";
+import type { Read, ReadQueue } from "./read_queue.ts";
+import { lineBy, type Until, untilBy } from "./reads.ts";
 import { textDecoder } from "./text_decoder.ts";
 
 /** The reads that give text in one encoding. */
@@ -30,5 +30,6 @@ let last: TextReads | null = null;
 export function textReads(encoding: string): TextReads {
   if (last !== null && last.encoding === encoding) return last;
   const decoder = textDecoder(encoding, { ignoreBOM: true });
-  return last = { encoding, line: asText(LINE, decoder), until: asText(UNTIL, decoder) };
+  const take = (queue: ReadQueue, n: number) => queue.takeText(n, decoder);
+  return last = { encoding, line: lineBy(take), until: untilBy(take) };
 }

@@ -215,6 +215,10 @@ class Direction {
     const reader = this.#reader;
     if (reader === undefined) return this.#store(p);
     this.#reader = undefined;
+    if (reader.p.length === 0) {
+      reader.reject(new TypeError("Cannot read: the memory to read into was detached"));
+      return this.#store(p);
+    }
     const n = Math.min(reader.p.length, p.length);
     reader.p.set(n === p.length ? p : p.subarray(0, n));
     reader.resolve(this.#inTurn(n));

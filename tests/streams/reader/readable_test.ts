@@ -1,5 +1,5 @@
 /** The rest of the stream as a Web Stream. */
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertNotStrictEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
 import { bytes, concat, settle, text, watch, type Watched } from "../kit.ts";
 
@@ -97,4 +97,53 @@ Deno.test("StreamReader.readable of a stream that has ended is empty", async () 
   const reader = new StreamReader();
   reader.feedEof();
   assertEquals(await Array.fromAsync(reader.readable), []);
+});
+
+Deno.test("StreamReader.readable may be taken again after a break out of it, and goes on where that stopped", async () => {
+  const reader = new StreamReader();
+  reader.feedData(bytes("one"));
+  const first = reader.readable;
+  for await (const chunk of first) {
+    assertEquals(text(chunk), "one");
+    break;
+  }
+  reader.feedData(bytes("two\nthree"));
+  assertEquals(text(await reader.readline()), "two\n");
+  const second = reader.readable;
+  assertNotStrictEquals(second, first);
+  assertStrictEquals(reader.readable, second);
+  for (const expected of ["three", "four"]) {
+    for await (const chunk of reader.readable) {
+      assertEquals(text(chunk), expected);
+      break;
+    }
+    reader.feedData(bytes("four"));
+  }
+  reader.feedEof();
+  assertEquals(text(concat(await Array.fromAsync(reader.readable))), "four");
+  assertEquals(await Array.fromAsync(first), []);
+});
+
+Deno.test("StreamReader.readable stays the same object while it is locked, and when it is released without a cancel", async () => {
+  const reader = new StreamReader();
+  reader.feedData(bytes("ab"));
+  const { readable } = reader;
+  const stream = readable.getReader();
+  assertStrictEquals(reader.readable, readable);
+  assertThrows(() => reader.readable.getReader(), TypeError);
+  stream.releaseLock();
+  for await (const _ of readable.values({ preventCancel: true })) break;
+  assertStrictEquals(reader.readable, readable);
+});
+
+Deno.test("StreamReader.readable that failed because another read waits can be taken again [R6]", async () => {
+  const reader = new StreamReader();
+  const waiting = watch(reader.readline());
+  const failed = reader.readable;
+  await assertRejects(() => failed.getReader().read(), Deno.errors.Busy);
+  reader.feedData(bytes("line\nrest"));
+  await settle();
+  assertEquals(waiting.outcome, '"line\\n"');
+  reader.feedEof();
+  assertEquals(text(concat(await Array.fromAsync(reader.readable))), "rest");
 });

@@ -102,9 +102,9 @@ export const FRAME: Read<Decoder<unknown>, unknown> = {
     } finally {
       queue.taken();
     }
-    const { buffer } = queue;
-    if (buffer.length === 0) return null;
-    throw new IncompleteReadError(buffer.take(buffer.length), null, "a message");
+    const { length } = queue.buffer;
+    if (length === 0) return null;
+    throw new IncompleteReadError(queue.take(length), null, "a message");
   },
 };
 

@@ -8,21 +8,29 @@
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { queueOf } from "../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
+import { shortMessages } from "./reader/kinds.ts";
 import { bytes, naiveBegun, naiveSearch, RecordingTransport, show, showError, text } from "./kit.ts";
 
 type Policy = "none" | "bounded" | "onDemand";
 
 type ReadOperation =
   | { op: "read"; n: number; signal: boolean }
-  | { op: "readline"; signal: boolean }
+  | { op: "readline"; text: boolean; signal: boolean }
+  | { op: "line"; signal: boolean }
   | { op: "readexactly"; n: number; signal: boolean }
-  | { op: "readuntil"; separators: string[]; limit?: number; signal: boolean }
+  | { op: "readuint"; bits: 8 | 16 | 32; littleEndian: boolean; signal: boolean }
+  | { op: "readuntil"; separators: string[]; text: boolean; limit?: number; signal: boolean }
+  | { op: "readframe"; signal: boolean }
   | { op: "readinto"; n: number; signal: boolean }
   | { op: "peek"; n: number; signal: boolean }
   | { op: "skipuntil"; separators: string[]; signal: boolean };
 
+/** The reads that have a call that does not wait. */
+type TryOperation = Extract<ReadOperation, { op: "read" | "readline" | "readexactly" | "readuntil" | "readframe" }>;
+
 type Operation =
   | ReadOperation
+  | { op: "try"; of: TryOperation }
   | { op: "feed"; data: string }
   | { op: "end" }
   | { op: "fail" }
@@ -99,6 +107,18 @@ class Model {
     }
   }
 
+  /** The same read by the call that does not wait: what is complete, or nothing. */
+  try(operation: TryOperation): string {
+    const { ended, failed } = this;
+    // All until the end is complete only then; the other calls know no end.
+    if (operation.op !== "read" || operation.n >= 0) this.ended = this.failed = false;
+    const all = operation.op === "read" && operation.n < 0 && this.buffer.length === 0;
+    const outcome = all ? undefined : this.#attempt({ operation, dropped: 0 }, true);
+    [this.ended, this.failed] = [ended, failed];
+    if (this.#policy === "bounded" && outcome !== undefined && this.buffer.length <= this.#limit) this.paused = false;
+    return outcome ?? "undefined";
+  }
+
   #pauseIfTooMuch(): void {
     if (this.waiting !== null || this.#policy === "none") return;
     if (this.#policy === "onDemand" || this.buffer.length > 2 * this.#limit) this.paused = true;
@@ -117,6 +137,7 @@ class Model {
     const { buffer } = this;
     const all = Uint8Array.from(buffer);
     const take = (n: number) => show(Uint8Array.from(buffer.splice(0, n)));
+    const takeText = (n: number) => text(Uint8Array.from(buffer.splice(0, n)));
     const atEnd = (outcome: () => string): Attempted => this.failed ? LOST : this.ended ? outcome() : undefined;
     switch (operation.op) {
       case "read":
@@ -140,15 +161,36 @@ class Model {
         }
         if (buffer.length >= operation.n) return show(all.subarray(0, operation.n));
         return atEnd(() => show(all));
-      case "readline":
+      case "readuint": {
+        const { bits, littleEndian } = operation;
+        if (buffer.length < bits / 8) {
+          return atEnd(() => `IncompleteReadError(${take(buffer.length)}, ${bits / 8})`);
+        }
+        const digits = buffer.splice(0, bits / 8);
+        return String((littleEndian ? digits.reverse() : digits).reduce((sum, digit) => 256 * sum + digit, 0));
+      }
+      case "readframe": {
+        if (buffer.length > 0 && buffer.length > (buffer[0]! & 7)) {
+          const length = buffer.shift()! & 7;
+          return take(length);
+        }
+        return atEnd(() => buffer.length === 0 ? "null" : `IncompleteReadError(${take(buffer.length)}, null)`);
+      }
+      case "line": {
+        const line = this.#attemptLine(atEnd, takeText);
+        if (line === undefined || !line.startsWith("=")) return line;
+        return line === "=" ? "undefined" : line.slice(1).replace(/\r?\n$/, "");
+      }
+      case "readline": {
+        const line = this.#attemptLine(atEnd, operation.text ? takeText : take);
+        if (line === undefined || !line.startsWith("=")) return line;
+        return line === "=" && !operation.text ? '""' : line.slice(1);
+      }
       case "readuntil": {
-        const separators = operation.op === "readline" ? ["\n"] : operation.separators;
-        const limit = (operation.op === "readuntil" ? operation.limit : undefined) ?? this.#limit;
-        const found = naiveSearch(all, separators.map(bytes), limit);
-        if (found !== null) return "end" in found ? take(found.end) : `LimitOverrunError(${found.consumed})`;
-        if (operation.op === "readuntil") return atEnd(() => `IncompleteReadError(${take(buffer.length)}, null)`);
-        if (buffer.length > 0 && (this.failed || this.ended)) return take(buffer.length);
-        return atEnd(() => '""');
+        const found = naiveSearch(all, operation.separators.map(bytes), operation.limit ?? this.#limit);
+        if (found === null) return atEnd(() => `IncompleteReadError(${take(buffer.length)}, null)`);
+        if ("consumed" in found) return `LimitOverrunError(${found.consumed})`;
+        return operation.text ? takeText(found.end) : take(found.end);
       }
       case "skipuntil": {
         const separators = operation.separators.map(bytes);
@@ -170,10 +212,18 @@ class Model {
       }
     }
   }
+
+  /** A line, after a "=" that tells it from an error; nothing but that at the end of the stream. */
+  #attemptLine(atEnd: (outcome: () => string) => Attempted, take: (n: number) => string): Attempted {
+    const found = naiveSearch(Uint8Array.from(this.buffer), [bytes("\n")], this.#limit);
+    if (found !== null) return "end" in found ? `=${take(found.end)}` : `LimitOverrunError(${found.consumed})`;
+    if (this.buffer.length > 0 && (this.failed || this.ended)) return `=${take(this.buffer.length)}`;
+    return atEnd(() => "=");
+  }
 }
 
 interface Watch {
-  operation: ReadOperation;
+  operation: Operation;
   expected: string;
   actual: string;
 }
@@ -235,6 +285,18 @@ async function run(one: Case): Promise<string | null> {
         controller.abort(new Error("aborted"));
         controller = new AbortController();
         break;
+      case "try": {
+        const watched: Watch = { operation, expected: model.try(operation.of), actual: "" };
+        watches.push(watched);
+        try {
+          const result = tryRead(reader, operation.of);
+          watched.actual = show(result);
+          if (result !== undefined) views.push({ view: result, copy: result.slice() });
+        } catch (error) {
+          watched.actual = showError(error);
+        }
+        break;
+      }
       default:
         start(operation);
     }
@@ -271,12 +333,22 @@ function startRead(
     case "read":
       return reader.read(operation.n, options);
     case "readline":
-      return reader.readline(options);
+      return operation.text ? reader.readline({ ...options, encoding: "latin1" }) : reader.readline(options);
+    case "line":
+      return reader.lines(options).next().then(({ value }) => value);
     case "readexactly":
       return reader.readexactly(operation.n, options);
+    case "readuint": {
+      const { bits, littleEndian } = operation;
+      if (bits === 8) return reader.readUint8(options);
+      return bits === 16 ? reader.readUint16(littleEndian, options) : reader.readUint32(littleEndian, options);
+    }
+    case "readframe":
+      return reader.readframe(shortMessages, options);
     case "readuntil": {
-      const { separators, limit } = operation;
+      const { separators, limit, text } = operation;
       const separator = separators.length === 1 ? separators[0]! : separators;
+      if (text) return reader.readuntil(separator, { ...options, limit, encoding: "latin1" });
       return reader.readuntil(separator, limit === undefined ? options : { ...options, limit });
     }
     case "readinto": {
@@ -290,6 +362,21 @@ function startRead(
   }
 }
 
+function tryRead(reader: StreamReader, operation: TryOperation): Uint8Array | undefined {
+  switch (operation.op) {
+    case "read":
+      return reader.tryread(operation.n);
+    case "readline":
+      return reader.tryreadline();
+    case "readexactly":
+      return reader.tryreadexactly(operation.n);
+    case "readuntil":
+      return reader.tryreaduntil(operation.separators, { limit: operation.limit });
+    case "readframe":
+      return reader.tryframe(shortMessages);
+  }
+}
+
 function randomCase(random: SeededRandom): Case {
   const pick = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)]!;
   const word = (least: number, most: number) =>
@@ -300,31 +387,52 @@ function randomCase(random: SeededRandom): Case {
     if (random.next() < 0.4) return [pick(["\n", "\r\n", "aab", "b"])];
     return Array.from({ length: random.integer(1, 3) }, () => word(1, 4));
   };
-  const operation = (): Operation => {
+  const tryable = (): TryOperation => {
     const signal = random.next() < 0.5;
-    switch (random.integer(0, 15)) {
+    switch (random.integer(0, 6)) {
       case 0:
-        return { op: "read", n: random.integer(0, 12), signal };
+        return { op: "read", n: random.next() < 0.2 ? -1 : random.integer(0, 12), signal };
       case 1:
-        return random.next() < 0.4 ? { op: "read", n: -1, signal } : { op: "read", n: 1, signal };
       case 2:
-        return { op: "readline", signal };
+        return { op: "readline", text: false, signal };
       case 3:
         return { op: "readexactly", n: random.integer(0, 20), signal };
       case 4:
-      case 5: {
+        return { op: "readframe", signal };
+      default: {
         const own = random.next() < 0.2 ? { limit: random.integer(1, 20) } : {};
-        return { op: "readuntil", separators: separators(), signal, ...own };
+        return { op: "readuntil", separators: separators(), text: false, signal, ...own };
       }
-      case 6:
-        return { op: "readinto", n: random.integer(0, 6), signal };
+    }
+  };
+  const operation = (): Operation => {
+    const signal = random.next() < 0.5;
+    switch (random.integer(0, 19)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return tryable();
+      case 4:
+      case 5:
+        return { op: "try", of: tryable() };
+      case 6: {
+        const one = tryable();
+        return one.op === "readline" || one.op === "readuntil" ? { ...one, text: true } : one;
+      }
       case 7:
-        return { op: "peek", n: random.integer(0, 12), signal };
+        return { op: "readinto", n: random.integer(0, 6), signal };
       case 8:
-        return { op: "skipuntil", separators: separators(), signal };
+        return { op: "peek", n: random.integer(0, 12), signal };
       case 9:
+        return { op: "skipuntil", separators: separators(), signal };
+      case 10:
+        return random.next() < 0.5
+          ? { op: "line", signal }
+          : { op: "readuint", bits: pick([8, 16, 32]), littleEndian: random.next() < 0.5, signal };
+      case 11:
         return { op: "abort" };
-      case 10: {
+      case 12: {
         const chance = random.next();
         if (chance < 0.15) return { op: "end" };
         if (chance < 0.25) return { op: "fail" };

@@ -1,14 +1,15 @@
 // Texts of the corpus, spoilt, read in every way: however they are cut, the same comes out of them, nothing is lost or made
 // up, and lines are what a decoder of the whole text makes of them.
 import { assert, assertEquals } from "@std/assert";
-import { IncompleteReadError, LimitOverrunError, StreamReader } from "../../mod.ts";
+import { type Decoder, IncompleteReadError, LimitOverrunError, StreamReader } from "../../mod.ts";
 import { cases, corpus, cut, mutate, pick, run, type SeededRandom, show } from "./kit.ts";
 
 type Step =
-  | { op: "readline" | "lines" }
+  | { op: "readline" | "text" | "readframe" | "readUint32" }
   | { op: "readuntil" | "skipuntil"; separators: string[] }
-  | { op: "read" | "readexactly" | "peek"; n: number };
+  | { op: "readexactly" | "peek"; n: number };
 
+const NOTHING = new Uint8Array(0);
 const SEPARATORS = ["\n", "\r\n", "\r\n\r\n", "\0", " ", ": ", "aaa", "ab", "\n\n", "--boundary", "\r\n--boundary--"];
 const ENCODINGS = [
   "utf-8",
@@ -25,9 +26,11 @@ const ENCODINGS = [
 
 function randomSteps(random: SeededRandom): Step[] {
   return Array.from({ length: random.integer(1, 12) }, (): Step => {
-    switch (random.integer(0, 5)) {
+    switch (random.integer(0, 6)) {
       case 0:
-        return { op: "readline" };
+        return { op: pick(random, ["readline", "readline", "text", "readUint32"] as const) };
+      case 6:
+        return { op: "readframe" };
       case 1:
       case 2: {
         const separators = Array.from({ length: random.integer(1, 3) }, () => pick(random, SEPARATORS));
@@ -64,6 +67,14 @@ async function outcomeOf(reader: StreamReader, step: Step): Promise<string> {
   switch (step.op) {
     case "readline":
       return show(await reader.readline());
+    case "text":
+      return await reader.readline({ encoding: "utf-8" });
+    case "readUint32":
+      return `${await reader.readUint32()}`;
+    case "readframe": {
+      const message = await reader.readframe(messages);
+      return message === null ? "null" : show(message);
+    }
     case "readuntil":
       return show(await reader.readuntil(step.separators));
     case "skipuntil":
@@ -72,10 +83,19 @@ async function outcomeOf(reader: StreamReader, step: Step): Promise<string> {
       return show(await reader.readexactly(step.n));
     case "peek":
       return show(await reader.peek(Math.min(step.n, 2 * reader.limit)));
-    default:
-      throw new Error(`no step "${step.op}"`);
   }
 }
+
+/** Messages with their length in front, in two bytes that any text may be. */
+const messages: Decoder<Uint8Array> = {
+  decode(queue) {
+    if (queue.length < 2) return undefined;
+    const length = queue.getUint16(0) % 300;
+    if (queue.length < 2 + length) return undefined;
+    queue.drop(2);
+    return queue.take(length);
+  },
+};
 
 function showError(error: unknown): string {
   if (error instanceof IncompleteReadError) return `incomplete: ${show(error.partial)}`;
@@ -126,7 +146,7 @@ Deno.test("StreamReader loses no byte and makes up none, in whatever ways it is 
         const separators = Array.from({ length: random.integer(1, 3) }, () => pick(random, SEPARATORS));
         const memory = new Uint8Array(random.size(50));
         try {
-          switch (random.integer(0, 6)) {
+          switch (random.integer(0, 10)) {
             case 0:
               check(await reader.read(random.size(50)));
               break;
@@ -150,6 +170,29 @@ Deno.test("StreamReader loses no byte and makes up none, in whatever ways it is 
             case 6:
               position += await reader.skipuntil(separators);
               break;
+            case 7:
+              check(reader.tryread(random.size(50)) ?? NOTHING);
+              await null;
+              break;
+            case 8:
+              check(reader.tryreadline() ?? NOTHING);
+              check(reader.tryreaduntil(separators) ?? NOTHING);
+              await null;
+              break;
+            case 9:
+              check(reader.tryreadexactly(random.size(50)) ?? NOTHING);
+              await null;
+              break;
+            case 10: {
+              const { buffered } = reader;
+              const message = reader.tryframe(messages);
+              if (message !== undefined) {
+                position += 2;
+                check(message);
+              } else assertEquals(reader.buffered, buffered);
+              await null;
+              break;
+            }
           }
         } catch (error) {
           if (error instanceof IncompleteReadError) check(error.partial);

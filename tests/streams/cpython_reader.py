@@ -35,16 +35,35 @@ async def outcome(read):
         return ["overrun", None] if "hunk" in str(error) else ["refused"]
 
 
+async def integer(reader, size, order):
+    return str(int.from_bytes(await reader.readexactly(size), order)).encode()
+
+
 def start(reader, operation):
     name, *arguments = operation
     if name == "read":
         return reader.read(arguments[0])
     if name == "readline":
         return reader.readline()
+    if name == "readuint":
+        return integer(reader, *arguments)
     if name == "readexactly":
         return reader.readexactly(arguments[0])
     separators = tuple(one.encode("latin1") for one in arguments[0])
     return reader.readuntil(separators if len(separators) > 1 else separators[0])
+
+
+async def attempt(reader, transport, operation):
+    """What a read comes to if it need not wait, else nothing: it is cancelled, and what it resumed is paused again."""
+    paused = transport.paused
+    task = asyncio.ensure_future(outcome(start(reader, operation)))
+    await settle()
+    if task.done():
+        return ["none"] if task.result() == ["busy"] else task.result()
+    task.cancel()
+    await settle()
+    reader._paused = transport.paused = paused
+    return ["none"]
 
 
 async def settle():
@@ -69,6 +88,9 @@ async def run(case):
         elif name == "abort":
             for task in tasks:
                 task.cancel()
+        elif name == "try":
+            tasks.append(asyncio.ensure_future(attempt(reader, transport, operation[1])))
+            await tasks[-1]
         else:
             tasks.append(asyncio.ensure_future(outcome(start(reader, operation))))
         await settle()

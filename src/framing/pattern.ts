@@ -61,10 +61,13 @@ const encoder = new TextEncoder();
 // Programs look for the same few separators again and again. An automaton costs 0.5 µs to build.
 const patternsOfStrings = new Map<string, Pattern>();
 const MOST_STRINGS = 64;
-const patternsOfArrays = new WeakMap<Uint8Array, Pattern>();
+/** Those of arrays, by their content: an array may be made anew for each call, or changed between two. */
+const patternsOfArrays: Pattern[] = [];
+const MOST_ARRAYS = 8;
+let oldest = 0;
 
 /**
- * The pattern of a separator. It is built once per string and per array, and again if an array's bytes have changed.
+ * The pattern of a separator, which is built once for each of the separators used last.
  *
  * @param separator The separator; a string stands for its UTF-8 bytes
  * @returns The pattern
@@ -79,8 +82,11 @@ export function patternOf(separator: string | Uint8Array): Pattern {
       `Cannot look for a separator: it must be a string or a Uint8Array, not ${describeType(separator)}`,
     );
   }
-  const known = patternsOfArrays.get(separator);
-  return known !== undefined && known.equals(separator) ? known : rememberArray(separator);
+  for (let i = 0; i < patternsOfArrays.length; i++) {
+    const pattern = patternsOfArrays[i]!;
+    if (pattern.equals(separator)) return pattern;
+  }
+  return rememberArray(separator);
 }
 
 function rememberString(separator: string): Pattern {
@@ -93,7 +99,8 @@ function rememberString(separator: string): Pattern {
 function rememberArray(separator: Uint8Array): Pattern {
   // A copy: the caller may change the array later.
   const pattern = new Pattern(new Uint8Array(notEmpty(separator)));
-  patternsOfArrays.set(separator, pattern);
+  patternsOfArrays[oldest] = pattern;
+  oldest = (oldest + 1) % MOST_ARRAYS;
   return pattern;
 }
 

@@ -4,6 +4,7 @@
  */
 import { assert } from "@std/assert";
 import { ByteQueue } from "../../src/framing/byte_queue.ts";
+import type { Decoder } from "../../src/framing/codec.ts";
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { bytes } from "./kit.ts";
 
@@ -140,5 +141,134 @@ Deno.test("ByteQueue costs the same per byte, however much lies in it while byte
       buffer.append(piece);
       buffer.take(100);
     }
+  });
+});
+
+/** Messages with their length in front, in four bytes. */
+const lengthPrefixed: Decoder<Uint8Array> = {
+  decode(queue) {
+    if (queue.length < 4) return undefined;
+    const length = queue.getUint32(0);
+    if (queue.length < 4 + length) return undefined;
+    queue.drop(4);
+    return queue.take(length);
+  },
+};
+
+function frameOf(length: number): Uint8Array {
+  const frame = new Uint8Array(4 + length);
+  new DataView(frame.buffer).setUint32(0, length);
+  return frame;
+}
+
+for (
+  const [name, poll] of [
+    ["tryreadline()", (reader: StreamReader) => reader.tryreadline()],
+    ["tryreaduntil() one separator", (reader: StreamReader) => reader.tryreaduntil("\r\n")],
+    ["tryreaduntil() an array made anew each time", (reader: StreamReader) => reader.tryreaduntil(bytes("\r\n"))],
+    ["tryreaduntil() several separators", (reader: StreamReader) => reader.tryreaduntil(["\r\n", "END"])],
+  ] as [string, (reader: StreamReader) => unknown][]
+) {
+  Deno.test(`StreamReader.${name} polled after every byte costs the same per byte in a line of 60 KiB as in one of 4`, async () => {
+    await staysFlat(3.75 * KiB, (size) => {
+      const reader = new StreamReader();
+      for (let i = 0; i < size; i++) {
+        reader.feedData(letterA);
+        poll(reader);
+      }
+      reader.feedData(bytes("\r\n"));
+      assert(poll(reader) !== undefined);
+    });
+  });
+}
+
+Deno.test("StreamReader.tryreadline() polled over the limit costs the same, however long the line was by then", async () => {
+  await staysFlat(2 * KiB, (size) => {
+    const reader = new StreamReader({ limit: size });
+    reader.feedData(new Uint8Array(size + 1));
+    for (let i = 0; i < size / 16; i++) {
+      try {
+        reader.tryreadline();
+      } catch {
+        reader.feedData(letterA);
+        continue;
+      }
+      throw new Error("the limit was not overrun");
+    }
+  });
+});
+
+for (
+  const [name, poll] of [
+    ["readframe() that waits", null],
+    ["tryframe() polled after every byte", (reader: StreamReader) => reader.tryframe(lengthPrefixed)],
+  ] as [string, ((reader: StreamReader) => unknown) | null][]
+) {
+  Deno.test(`StreamReader.${name} costs the same per byte in a message of 1 MiB as in one of 64 KiB, byte by byte`, async () => {
+    const frames = new Map([64 * KiB, MiB].map((size) => [size, frameOf(size)]));
+    await staysFlat(64 * KiB, async (size) => {
+      const frame = frames.get(size)!;
+      const reader = new StreamReader();
+      const waiting = poll === null ? reader.readframe(lengthPrefixed) : null;
+      let polled: unknown;
+      for (let i = 0; i < frame.length; i++) {
+        reader.feedData(frame.subarray(i, i + 1));
+        polled = poll?.(reader);
+      }
+      assert(((await waiting) ?? polled) !== undefined);
+    });
+  });
+}
+
+for (
+  const [name, readAll] of [
+    ["tryframe()", (reader: StreamReader) => {
+      let count = 0;
+      while (reader.tryframe(lengthPrefixed) !== undefined) count++;
+      return Promise.resolve(count);
+    }],
+    ["readframe()", async (reader: StreamReader) => {
+      let count = 0;
+      while (await reader.readframe(lengthPrefixed) !== null) count++;
+      return count;
+    }],
+    ["tryreadexactly()", (reader: StreamReader) => {
+      let count = 0;
+      while (reader.tryreadexactly(20) !== undefined) count++;
+      return Promise.resolve(count);
+    }],
+  ] as [string, (reader: StreamReader) => Promise<number>][]
+) {
+  Deno.test(`StreamReader.${name} costs the same per message, 100,000 of them in one block or 6,250`, async () => {
+    const blocks = new Map([6_250, 100_000].map((count) => {
+      const frame = frameOf(16);
+      const block = new Uint8Array(count * frame.length);
+      for (let i = 0; i < count; i++) block.set(frame, i * frame.length);
+      return [count, block];
+    }));
+    await staysFlat(6_250, async (count) => {
+      const reader = new StreamReader();
+      reader.feedData(blocks.get(count)!);
+      reader.feedEof();
+      assert(await readAll(reader) === count);
+    });
+  });
+}
+
+Deno.test("StreamReader.lines() costs the same per line, however many are buffered, and per byte of a long line", async () => {
+  const line = bytes("some line, naïve\r\n");
+  await staysFlat(4 * KiB, async (size) => {
+    const reader = new StreamReader();
+    for (let i = 0; i < size / 8; i++) reader.feedData(line);
+    reader.feedEof();
+    for await (const _ of reader.lines()) { /* counted by the clock */ }
+  });
+  await staysFlat(3.75 * KiB, async (size) => {
+    const reader = new StreamReader();
+    const lines = reader.lines();
+    const next = lines.next();
+    for (let i = 0; i < size; i++) reader.feedData(letterA);
+    reader.feedData(bytes("\n"));
+    await next;
   });
 });

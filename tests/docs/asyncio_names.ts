@@ -93,6 +93,20 @@ export const heldBy: Record<string, string[]> = {
   "streams/reader/readable_test.ts": ["reader.readable"],
   "streams/reader/sizes_test.ts": ["reader.read(n)", "reader.readexactly(n)", "IncompleteReadError"],
   "streams/reader/skip_and_peek_test.ts": ["reader.peek()", "reader.skipuntil()"],
+  "streams/reader/frames_test.ts": ["reader.readframe()"],
+  "streams/reader/integers_test.ts": [
+    "reader.readUint8()",
+    "reader.readUint16()",
+    "reader.readUint32()",
+    "reader.readBigUint64()",
+  ],
+  "streams/reader/try_test.ts": [
+    "reader.tryread()",
+    "reader.tryreadline()",
+    "reader.tryreadexactly()",
+    "reader.tryreaduntil()",
+    "reader.tryframe()",
+  ],
   "streams/reader/until_test.ts": ["reader.readline()", "reader.readuntil(sep)", "LimitOverrunError"],
   "streams/closing_test.ts": [
     "writer.write()",

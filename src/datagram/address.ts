@@ -1,5 +1,5 @@
 /**
- * The addresses of datagrams: what users give, checked, completed and resolved.
+ * The addresses of datagrams: checked, completed and resolved.
  *
  * @module
  */
@@ -17,22 +17,22 @@ export interface DatagramAddress {
   transport?: Deno.NetAddr["transport"];
 }
 
-/** Where to bind, and where to connect. */
+/** A pair of addresses. */
 export interface AddressPair {
-  /** Where to bind. */
+  /** The address to bind to. */
   local: Deno.NetAddr;
-  /** Where to connect; `null` for nowhere. */
+  /** The address to connect to; `null` for none. */
   remote: Deno.NetAddr | null;
 }
 
 /**
- * Every pair of a local and a remote address that are of one family.
+ * Returns every pair of a local and a remote address of one family.
  *
- * @param localAddr Where to bind, if that was said
- * @param remoteAddr Where to connect, if anywhere
+ * @param localAddr The address to bind to, if one was given
+ * @param remoteAddr The address to connect to, if one was given
  * @returns The pairs, best first, at least one
- * @throws {TypeError} If there is no address, or one that is none, or if the two are of different families
- * @throws {RangeError} If a port is none
+ * @throws {TypeError} If there is no address, or an invalid one, or if the two are of different families
+ * @throws {RangeError} If a port is out of range
  */
 export async function addressPairs(
   localAddr: DatagramAddress | undefined,
@@ -62,7 +62,7 @@ export async function addressPairs(
   );
 }
 
-/** Where to bind when no host is given: where the peer can answer to, and no wider than need be. */
+/** The host to bind to when none is given: one that the peer can reach, and no more than that. */
 function defaultLocal(remote: Deno.NetAddr, localAddr: DatagramAddress | undefined): Deno.NetAddr {
   const six = isIPv6(remote.hostname);
   const loopback = localAddr === undefined && (remote.hostname === "::1" || remote.hostname.startsWith("127."));
@@ -79,13 +79,13 @@ async function resolveAll(addr: Deno.NetAddr): Promise<Deno.NetAddr[]> {
 }
 
 /**
- * Checks where a datagram is to be sent to (SPEC D2).
+ * Checks the destination of a datagram [D2].
  *
- * @param socket The socket it is to be sent on
- * @param addr The address a user gave, if any
+ * @param socket The socket that sends it
+ * @param addr The address that the user gave, if any
  * @returns The address, or `null` for the connected peer
- * @throws {TypeError} If one is needed, or it is not that of the peer, or none of UDP
- * @throws {RangeError} If the port is none
+ * @throws {TypeError} If an address is needed, or it is not that of the peer, or not of UDP
+ * @throws {RangeError} If the port is out of range
  */
 export function targetOf({ remoteAddr: peer }: DatagramSocket, addr: Deno.NetAddr | undefined): Deno.NetAddr | null {
   if (addr === undefined || addr === null) {
@@ -100,7 +100,7 @@ export function targetOf({ remoteAddr: peer }: DatagramSocket, addr: Deno.NetAdd
   );
 }
 
-/** Checks an address that a user gave; port 0 is one where any free port will do. */
+/** Checks an address that a user gave; port 0 is valid where any free port will do. */
 function checkAddress(addr: Deno.NetAddr, doing: string, lowestPort: 0 | 1 = 1): void {
   const { hostname, port, transport } = addr;
   if (typeof hostname !== "string" || hostname === "") {

@@ -12,11 +12,11 @@ import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
 
 export type { DatagramAddress };
 
-/** What {@linkcode createDatagramEndpoint} is told: a local address, a remote one, or both. */
+/** The options of {@linkcode createDatagramEndpoint}: a local address, a remote one, or both. */
 export interface DatagramEndpointOptions {
-  /** Where to receive. By default any port: of the loopback interface if the peer is there, else of all. */
+  /** The address to receive at. By default any port of the loopback interface if the peer is there, else of all interfaces. */
   localAddr?: DatagramAddress;
-  /** The peer: the endpoint then sends to it alone, and receives from it alone. */
+  /** The peer. The endpoint sends to it only, and receives from it only, unless `broadcast` is set. */
   remoteAddr?: DatagramAddress;
   /** Whether other sockets may be bound to the same address and port. `false` by default. */
   reuseAddr?: boolean;
@@ -27,9 +27,9 @@ export interface DatagramEndpointOptions {
 /**
  * Opens a datagram endpoint (UDP). Resolves after the protocol's `connectionMade`.
  *
- * Datagrams leave whole and in the order of the calls of `sendto`. Those that wait for the system count for the write
- * buffer, an empty one as one byte; above the high-water mark `pauseWriting` is called. What cannot be sent reaches
- * `errorReceived`, and the endpoint lives on.
+ * Datagrams leave whole and in the order of the calls of `sendto`. Those that the system has not taken yet count
+ * for the write buffer, an empty one as one byte; above the high-water mark `pauseWriting` is called. The error of a
+ * datagram that cannot be sent reaches `errorReceived`, and the endpoint goes on.
  *
  * With a `remoteAddr` datagrams of anybody else are dropped. That the peer refuses datagrams (ICMP "port unreachable")
  * reaches `errorReceived` as `Deno.errors.ConnectionRefused`; as Deno does not tell of it, the system is asked, which can
@@ -41,9 +41,9 @@ export interface DatagramEndpointOptions {
  * @param protocolFactory Makes the protocol
  * @param options The addresses, at least one of them
  * @returns The transport and the protocol
- * @throws {TypeError} If there is no address, or one that is none, or if the two are of different families; if an option is
+ * @throws {TypeError} If there is no address, or an invalid one, or if the two are of different families; if an option is
  * unknown or of a wrong type
- * @throws {RangeError} If a port is none
+ * @throws {RangeError} If a port is out of range
  * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`; an
  * `AggregateError` if a name has several addresses and they fail differently
  *

@@ -1,14 +1,14 @@
 /**
- * Finds out that the peer of a connected UDP socket refuses datagrams, which `node:dgram` under Deno does not tell.
+ * Detects that the peer of a connected UDP socket refuses datagrams. `node:dgram` under Deno does not report it.
  *
- * Theory of operation. A refusal is an ICMP message, and a system hands it only to a socket that it knows to be
- * connected. `connect()` of `node:dgram` is, under Deno, a matter of JavaScript alone (denoland/deno#36492 is to change
- * that), so the descriptor is connected here, by a call of the C library. The error then waits in the socket, and nothing
- * wakes the receiver for it: so it is asked for (`SO_ERROR`), at once after a send, when a refusal by this very machine is
- * there already, and then a few times more, ever more rarely, for as long as one may be on its way.
+ * Theory of operation. A refusal is an ICMP message, which the system reports only to a connected socket. Under Deno
+ * `connect()` of `node:dgram` does not connect the descriptor (denoland/deno#36492 is to change that), so it is connected
+ * here, by a call of the C library. The error then stays in the socket and does not wake the receiver. So it is polled
+ * (`SO_ERROR`): right after a send, when a refusal by this machine is already there, then a few times more with growing
+ * delays, as long as one may still arrive.
  *
- * Calling the C library takes the permission `--allow-ffi`, which is never asked for: without it, or elsewhere than on
- * Linux, refusals stay unknown.
+ * Calling the C library needs the permission `--allow-ffi`, which is never requested. Without it, and on systems other
+ * than Linux, refusals stay unknown.
  *
  * @module
  */
@@ -17,11 +17,11 @@ import type { Socket } from "node:dgram";
 
 /** Looks for refusals on one socket. */
 export interface RefusalWatch {
-  /** Takes a refusal that is there, and reports it; the next send would be its victim. */
+  /** Reports a pending refusal, which would otherwise fail the next send. */
   look(): void;
-  /** A datagram was sent: looks now, and for some time. */
+  /** To be called after a send: looks now, and for some time. */
   sent(): void;
-  /** Stops looking and gives back what it holds. */
+  /** Stops looking, and releases the descriptor. */
   close(): void;
 }
 
@@ -44,12 +44,12 @@ const FIRST_DELAY = 1;
 const LAST_DELAY = 4096;
 
 /**
- * Connects the socket in the eyes of the system, and watches it.
+ * Connects the descriptor of a socket, and watches it.
  *
  * @param socket The socket, bound
  * @param peer Its peer; the host is an IP address
  * @param onRefusal Called with each refusal, never from inside a call of the watch
- * @returns The watch; `null` where the platform does not let us
+ * @returns The watch; `null` if the platform does not support it
  */
 export function watchRefusals(
   socket: Socket,
@@ -104,13 +104,13 @@ class SocketErrorWatch implements RefusalWatch {
     const error = errno === ECONNREFUSED
       ? new Deno.errors.ConnectionRefused(`${doing}: it was refused`)
       : new Error(`${doing}: the system reports error ${errno}`);
-    // Not at once, because this may be inside a call of the user's.
+    // Not at once, because this may run inside a call of the user.
     queueMicrotask(() => this.#onRefusal(error));
   }
 
   sent(): void {
     this.#delay = FIRST_DELAY;
-    // A timer that runs already goes on from the shortest delay: one timer, however many sends.
+    // A running timer starts again with the shortest delay: one timer for any number of sends.
     this.#timer ??= setTimeout(this.#again, FIRST_DELAY);
     this.look();
   }
@@ -128,7 +128,7 @@ class SocketErrorWatch implements RefusalWatch {
   };
 }
 
-/** A second descriptor of the same socket, ours to close. */
+/** Duplicates the descriptor of the socket; the copy is closed by this file. */
 function duplicateDescriptor(socket: Socket): number | null {
   // Not through `socket._handle`, which warns that it is deprecated.
   for (const key of Object.getOwnPropertySymbols(socket)) {
@@ -153,7 +153,7 @@ function socketAddress({ hostname, port }: Deno.NetAddr): Uint8Array<ArrayBuffer
 }
 
 function ipv6Bytes(hostname: string): number[] {
-  // The URL parser knows every spelling and leaves one: hex groups, at most one "::".
+  // The URL parser accepts every notation, and returns hexadecimal groups with at most one "::".
   const [head = "", tail] = new URL(`http://[${hostname}]`).hostname.slice(1, -1).split("::");
   const before = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");

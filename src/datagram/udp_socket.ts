@@ -1,6 +1,6 @@
 /**
- * A UDP socket: `node:dgram` (Deno's own is unstable) behind the few calls that a datagram transport makes, with addresses
- * and errors as Deno has them.
+ * A UDP socket by `node:dgram`, because Deno's own is unstable, with the few calls that a datagram transport needs and with
+ * Deno's addresses and errors.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { quote } from "../common/describe.ts";
 import { toNetError } from "../common/errors.ts";
 import { type RefusalWatch, watchRefusals } from "./udp_refusals.ts";
 
-/** What a datagram transport needs of a socket. */
+/** A UDP socket, as a datagram transport needs it. */
 export interface DatagramSocket {
   /** The address of this side. */
   readonly localAddr: Deno.NetAddr;
@@ -19,29 +19,29 @@ export interface DatagramSocket {
   readonly remoteAddr: Deno.NetAddr | null;
   /** Starts receiving. */
   start(receiver: DatagramReceiver): void;
-  /** Sends one datagram; `sent` is called in a later turn. One at a time, or they overtake each other. */
+  /** Sends one datagram; `sent` is called in a later turn. To be called for one at a time, or they overtake each other. */
   send(data: Uint8Array, to: Deno.NetAddr | null, sent: (error: Error | null) => void): void;
-  /** Closes it, once: nothing is received from now on. In a later turn, when the address is free, `closed` is called. */
+  /** Closes the socket, once. Nothing is received from now on; `closed` is called in a later turn, when the address is free. */
   close(closed: () => void): void;
-  /** Says whether receiving keeps the process alive: it does by default. */
+  /** Sets whether receiving keeps the process alive; it does by default. */
   keepAlive(alive: boolean): void;
 }
 
-/** What a socket calls. */
+/** The callbacks of a socket. */
 export interface DatagramReceiver {
-  /** A datagram came; its bytes are the receiver's to keep. */
+  /** A datagram was received; its bytes belong to the receiver. */
   received(data: Bytes, from: Deno.NetAddr): void;
   /** A receive failed, or the peer refused a datagram. */
   failed(error: Error): void;
 }
 
-/** Where to bind, where to connect, and how. The hosts are IP addresses of one family. */
+/** The addresses and options of a socket. The hosts are IP addresses of one family. */
 export interface UdpSocketOptions {
-  /** Where to bind. */
+  /** The address to bind to. */
   local: Deno.NetAddr;
-  /** Where to connect; `null` for nowhere. */
+  /** The address to connect to; `null` for none. */
   remote: Deno.NetAddr | null;
-  /** Whether others may bind there too. */
+  /** Whether other sockets may bind to the same address. */
   reuseAddr: boolean;
   /** Whether it may send to broadcast addresses. */
   broadcast: boolean;
@@ -50,7 +50,7 @@ export interface UdpSocketOptions {
 /**
  * Opens a UDP socket.
  *
- * @param options Where to bind and to connect, and how
+ * @param options The addresses, and whether the address is shared and broadcasts are allowed
  * @returns The socket
  * @throws {Deno.errors.AddrInUse} If the address is taken; other system errors as their class in `Deno.errors`
  */
@@ -61,7 +61,7 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<Datagram
   const socket = createSocket({
     type: isIPv6(local.hostname) ? "udp6" : "udp4",
     reuseAddr,
-    // Only for the catch: without the permission, bind() throws where no caller is, and that would end the process.
+    // For the catch only: without the permission bind() throws in a task of its own, which would end the process.
     lookup: (host, lookupOptions, callback) =>
       lookup(host, lookupOptions, (...found) => {
         try {
@@ -83,11 +83,11 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<Datagram
 }
 
 /**
- * Finds the IP addresses of a host.
+ * Resolves a host to its IP addresses.
  *
  * @param host A name or an IP address
  * @returns The addresses, best first, at least one
- * @throws {Deno.errors.NotFound} If the name is not known
+ * @throws {Deno.errors.NotFound} If the name is unknown
  */
 export async function resolveHost(host: string): Promise<string[]> {
   const { lookup } = await import("node:dns/promises");
@@ -138,9 +138,9 @@ class UdpSocket implements DatagramSocket {
     this.#socket.on("error", (error: Error) => receiver.failed(named(error, "receive a datagram")));
     this.#socket.on("message", (message: Uint8Array, { address, port }: RemoteInfo) => {
       const from: Deno.NetAddr = { transport: "udp", hostname: address, port };
-      // A system keeps strangers out only if it knows of the peer, and under Deno it may not: see udp_refusals.ts.
+      // A system filters by peer only on a connected descriptor, which it may not be under Deno: see udp_refusals.ts.
       if (peer !== null && !sameAddress(from, peer)) return;
-      // A copy, because each message is a view of a block of 64 KiB of its own, which it would keep alive.
+      // A copy, because each message is a view of its own block of 64 KiB, which it would keep alive.
       receiver.received(new Uint8Array(message), from);
     });
     if (peer !== null) this.#refusals = watchRefusals(this.#socket, peer, (error) => receiver.failed(error));
@@ -161,8 +161,8 @@ class UdpSocket implements DatagramSocket {
     this.#refusals = null;
     this.#socket.removeAllListeners("message");
     this.#socket.close();
-    // Deno holds the descriptor until it has cancelled its receive, in the next turn of the event loop: one turn later it is
-    // free for sure. Not a timer, which a test that closes last of all would be told to have left behind.
+    // Deno holds the descriptor until it has cancelled its receive, in the next turn of the event loop; one turn later it is
+    // free. Not by a timer, which the sanitizers of a test that closes last would report.
     setImmediate(() => setImmediate(closed));
   }
 
@@ -172,7 +172,7 @@ class UdpSocket implements DatagramSocket {
   }
 }
 
-/** Starts something and waits for the event that says it is done; rejects at an error instead. */
+/** Starts an operation and waits for its event, or rejects at an error. */
 function until(socket: Socket, event: "listening" | "connect", start: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once("error", reject);
@@ -184,13 +184,13 @@ function until(socket: Socket, event: "listening" | "connect", start: () => void
   });
 }
 
-/** An error of `node:dgram` as one of ours: with its class in `Deno.errors`, or at least with a name for what failed. */
+/** Turns an error of `node:dgram` into one with its class in `Deno.errors`, or at least with the name of what failed. */
 function named(error: Error, doing: string): Error {
   const known = toNetError(error, doing);
   return known === error ? new Error(`Cannot ${doing}: ${error.message}`, { cause: error }) : known;
 }
 
-/** The one spelling that the URL parser leaves; the zone of a link-local address is not told of datagrams received. */
+/** Returns the notation of the URL parser, without a zone: received datagrams have none. */
 function canonicalHost(host: string): string {
   const url = `http://${isIPv6(host) ? `[${host.replace(/%.*/, "")}]` : host}`;
   return URL.canParse(url) ? new URL(url).hostname : host;

@@ -1,12 +1,12 @@
 /**
- * The accepts on one listener: one at a time, and the client of an aborted one is kept for the next.
+ * Accepting on one listener, one client at a time. The client of an aborted accept is kept for the next.
  *
  * @module
  */
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { SingleFlight } from "./single_flight.ts";
 
-/** The accepts on one listener. */
+/** Accepts clients on one listener. */
 export class SockAcceptor {
   readonly #listener: Deno.Listener;
   readonly #budget = new LoopBudget();
@@ -22,7 +22,7 @@ export class SockAcceptor {
   /**
    * Accepts a client.
    *
-   * @param signal Ends it
+   * @param signal Aborts the wait
    * @returns The connection
    */
   async accept(signal: AbortSignal | undefined): Promise<Deno.Conn> {
@@ -45,7 +45,7 @@ export class SockAcceptor {
     }
   }
 
-  /** While a client waits for the next call, closing the listener closes it too: there is no other way to hear of that. */
+  /** While a client is kept, closing the listener closes it too. A listener does not report its close otherwise. */
   #guard(conn: Deno.Conn): void {
     if (!this.#accepts.abandoned) return;
     this.#unguard();

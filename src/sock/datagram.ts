@@ -1,7 +1,7 @@
 /**
- * A datagram socket that is pulled: `Deno.DatagramConn` in shape, and stable.
+ * A datagram socket with the calls of `Deno.DatagramConn`, but without unstable flags.
  *
- * What comes when nobody waits is kept up to a bound; beyond it datagrams are dropped, as the system does.
+ * Datagrams that arrive while no receive waits are kept up to a bound. Beyond it they are dropped, as a system does.
  *
  * @module
  */
@@ -27,26 +27,26 @@ export interface DatagramSock extends DatagramConnLike, Disposable {
   readonly remoteAddr: Deno.NetAddr | null;
   /** Sends a datagram, to the connected peer if no address is given; resolves with its size in bytes. */
   send(p: Uint8Array, addr?: Deno.Addr): Promise<number>;
-  /** Closes it; whoever waits is rejected. */
+  /** Closes the socket; a waiting receive rejects. */
   close(): void;
 }
 
-/** How much is kept when nobody waits: bytes, and a flat price for each datagram. */
+/** The bound of kept datagrams, in bytes, and the bytes that each counts for besides its own. */
 const MOST_KEPT = 262144;
 const PRICE = 64;
 
 /**
  * Opens a datagram socket (UDP), for {@linkcode sockRecvfrom} and {@linkcode sockSendto}.
  *
- * It keeps up to 256 KiB of datagrams that nobody has received yet, each counted with 64 bytes more than it has; then it
- * drops what comes, as the system does. With a `remoteAddr` it is connected: see `createDatagramEndpoint`, also for how
- * refusals are known; here they reject the next receive.
+ * The socket keeps up to 256 KiB of received datagrams, each counted with 64 bytes more than its own; further ones are
+ * dropped, as a system does. With a `remoteAddr` it is connected, see `createDatagramEndpoint`; a refusal of the peer
+ * rejects the next receive.
  *
  * As `socket.socket(AF_INET, SOCK_DGRAM)` with `bind` and `connect` in Python.
  *
  * @param options The addresses, at least one of them
  * @returns The socket
- * @throws {TypeError} If there is no address, or one that is none
+ * @throws {TypeError} If there is no address, or an invalid one
  * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`
  *
  * @example Sending a datagram to oneself
@@ -112,7 +112,7 @@ class PulledDatagrams implements DatagramSock {
 
   send(p: Uint8Array, addr?: Deno.Addr): Promise<number> {
     const sent = this.#lastSend.then(() => this.#send(p, addr));
-    // One at a time, or they overtake each other; one that fails does not hold up the next.
+    // One at a time, or they overtake each other. A failure does not stop the next one.
     this.#lastSend = sent.catch(() => {});
     return sent;
   }

@@ -1,6 +1,6 @@
 /**
- * One operation at a time, of a kind that no API can cancel: a call that is aborted abandons it, and the next call gets
- * what it brings. So an abort swallows nothing.
+ * One operation at a time, of a kind that cannot be cancelled. An aborted call abandons the operation, and the next call
+ * gets its result, so an abort loses nothing.
  *
  * ```
  * idle --take()--> awaited --settled--> idle
@@ -14,30 +14,30 @@
  */
 import { abortable, throwIfAborted } from "../common/abort.ts";
 
-/** The operations of one kind on one thing. */
+/** The operations of one kind on one object. */
 export class SingleFlight<T> {
   #state: "idle" | "awaited" | "abandoned" = "idle";
   #outcome: Promise<{ value: T } | { error: unknown }> | null = null;
 
-  /** Whether what the operation under way brings is for a call to come. */
+  /** Whether the result of the pending operation belongs to a later call. */
   get abandoned(): boolean {
     return this.#state === "abandoned";
   }
 
   /**
-   * Waits for the operation that was abandoned, or else for a new one.
+   * Waits for the abandoned operation if there is one, else for a new one.
    *
-   * @param doing What it does, as in "receive"
-   * @param start Begins a new one
-   * @param signal Ends the wait, and abandons the operation
-   * @returns What it brings
+   * @param doing The verb for messages, such as "receive"
+   * @param start Starts a new operation
+   * @param signal Aborts the wait, and abandons the operation
+   * @returns The result of the operation
    * @throws {Deno.errors.Busy} If another call waits already
-   * @throws What the operation throws, or `signal.reason`
+   * @throws The error of the operation, or `signal.reason`
    */
   async take(doing: string, start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     throwIfAborted(signal);
     if (this.#state === "awaited") throw new Deno.errors.Busy(`Cannot ${doing}: another call waits already`);
-    // The outcome never rejects: so what does is the abort, and it leaves the outcome for the next call, settled or not.
+    // The outcome never rejects. So this is the abort, which leaves the outcome to the next call, settled or not.
     const outcome = this.#outcome ??= start().then((value) => ({ value }), (error) => ({ error }));
     this.#state = "awaited";
     let settled;
@@ -53,7 +53,7 @@ export class SingleFlight<T> {
     return settled.value;
   }
 
-  /** Forgets what the abandoned operation brings. */
+  /** Drops the result of the abandoned operation. */
   forget(): void {
     if (this.#state !== "abandoned") return;
     this.#state = "idle";

@@ -1,5 +1,5 @@
 /**
- * The errors of the conns made here, which are those of `Deno.Conn`, made in one place so that all kinds agree.
+ * The errors of all conns of this package. They are those of `Deno.Conn`, and are made in one place so that all kinds agree.
  *
  * @module
  */
@@ -19,7 +19,12 @@ export function busyError(doing: string): Error {
   return new Deno.errors.Busy(`Cannot ${doing}: another ${doing} waits`);
 }
 
-/** There is nobody, or no way, to write to any more. */
+/** The caller's memory is gone: its buffer was transferred, or made smaller. */
+export function detachedError(doing: string): Error {
+  return new TypeError(`Cannot ${doing}: the memory was detached or shrunk meanwhile`);
+}
+
+/** Nothing can be written any more. */
 export function brokenError(why: string): Error {
   return new Deno.errors.BrokenPipe(`Cannot write: ${why}`);
 }

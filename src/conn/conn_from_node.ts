@@ -10,7 +10,7 @@
 import type { Duplex } from "node:stream";
 import type { ConnLike } from "./conn.ts";
 import { toNetError } from "../common/errors.ts";
-import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
+import { brokenError, busyError, closedError, detachedError, interruptedError, resetError } from "./conn_errors.ts";
 
 /**
  * Makes a conn of any `node:stream` Duplex, which is the conn's alone from then on.
@@ -89,6 +89,7 @@ class NodeConn implements ConnLike {
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
       this.#wakeReader = undefined;
       if (this.#isClosed()) throw interruptedError("read");
+      if (p.length === 0) throw detachedError("read");
     }
   }
 

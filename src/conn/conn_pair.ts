@@ -9,7 +9,7 @@
  */
 import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import type { ConnLike } from "./conn.ts";
-import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
+import { brokenError, busyError, closedError, detachedError, interruptedError, resetError } from "./conn_errors.ts";
 
 /** How many bytes each direction of a {@linkcode connPair} holds, unless told otherwise. */
 const DEFAULT_CAPACITY = 65536;
@@ -207,7 +207,8 @@ class Direction {
     const writer = this.#writer;
     if (writer === undefined) return;
     this.#writer = undefined;
-    writer.resolve(this.#put(writer.p));
+    if (writer.p.length === 0) writer.reject(detachedError("write"));
+    else writer.resolve(this.#put(writer.p));
   }
 
   /** Gives a waiting read as much as it holds and the ring as much of the rest as fits. */
@@ -215,8 +216,9 @@ class Direction {
     const reader = this.#reader;
     if (reader === undefined) return this.#store(p);
     this.#reader = undefined;
+    // Its memory may be gone: that is an error of that read, and not of this write.
     if (reader.p.length === 0) {
-      reader.reject(new TypeError("Cannot read: the memory to read into was detached"));
+      reader.reject(detachedError("read"));
       return this.#store(p);
     }
     const n = Math.min(reader.p.length, p.length);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { handled } from "../common/handled.ts";
 import { ConnTransport } from "../transport/conn_transport.ts";
 import {
   checkTlsClientOptions,
@@ -36,12 +37,12 @@ export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
  * @throws {Deno.errors.InvalidData} If plain bytes were received, or a certificate is refused; the connection is lost
  * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
  */
-export async function startTls(
+export function startTls(
   transport: Transport,
   protocol: BaseProtocolLike,
   options: StartTlsOptions,
 ): Promise<Transport> {
-  return await startTlsUnlessBuffered(transport, protocol, options, () => 0);
+  return handled(startTlsUnlessBuffered(transport, protocol, options, () => 0));
 }
 
 /**

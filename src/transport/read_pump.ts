@@ -31,6 +31,7 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import { type ConnLike, readFrom } from "../conn/conn.ts";
+import { detachedError } from "../conn/conn_errors.ts";
 import { toNetError } from "../common/errors.ts";
 import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import { ReadSizePredictor } from "../memory/read_size_predictor.ts";
@@ -281,6 +282,10 @@ export class ReadPump {
   };
 
   #landed(n: number | null): unknown {
+    // A protocol's memory may be detached, or shrink, while it is read into (SPEC M3).
+    if (n !== null && (n > this.#memory.length || this.#memory.length === 0)) {
+      return this.#onError(detachedError("read"));
+    }
     const rider = this.#rider;
     this.#rider = null;
     this.#expectation.settle();
@@ -294,8 +299,9 @@ export class ReadPump {
     this.#expectation.settle();
     const { reading } = this;
     const wanted = reading || this.#state === "keeping";
+    const cause = this.#memory.length === 0 ? detachedError("read") : thrown;
     this.#end(null);
-    if (wanted) this.#owner.readingFailed(toNetError(thrown, "read"));
+    if (wanted) this.#owner.readingFailed(toNetError(cause, "read"));
     if (rider !== null) return rider();
   };
 

@@ -26,6 +26,7 @@
 import { handled } from "../common/handled.ts";
 import { cancelFlush, type Flushable, flushSoon, type FlushState, flushWhenIdle } from "./write_scheduler.ts";
 import { type ConnLike, endWriting, writeTo } from "../conn/conn.ts";
+import { detachedError } from "../conn/conn_errors.ts";
 import { lostError, toNetError } from "../common/errors.ts";
 import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import type { BlockSource } from "./block_source.ts";
@@ -250,7 +251,7 @@ export class WritePump implements Flushable {
     const chunk = this.#current!;
     if (chunk.length > 0) {
       const memory = chunk.rest;
-      if (memory === null) return this.#onError(detachedError());
+      if (memory === null) return this.#onError(detachedError("send"));
       writeTo(this.#conn, memory).then(this.#onWritten, this.#onError);
     } else if (chunk.source !== null) {
       chunk.fill().then((n) => this.#onProduced(n), (thrown) => this.#onSourceError(thrown));
@@ -354,8 +355,4 @@ export class WritePump implements Flushable {
 function miscountError(n: number, offered: number): Error {
   const why = `the connection took ${n} of ${offered} bytes`;
   return n > 0 ? new RangeError(`Cannot write: ${why}`) : new Deno.errors.WriteZero(`Cannot write: ${why}`);
-}
-
-function detachedError(): Error {
-  return new TypeError("Cannot send: the memory was detached or shrunk before all of it was sent");
 }

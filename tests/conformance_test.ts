@@ -30,8 +30,8 @@ import {
   type TransportCasesOptions,
 } from "../src/testing/mod.ts";
 import { tlsConnectConn, type TlsServerOptions } from "../src/tls/choose.ts";
-import { kinds as adapters } from "./conn/conn_kinds.ts";
-import { ways } from "./tls/kit.ts";
+import { kinds as adapters } from "./support/conn_kinds.ts";
+import { ways } from "./support/tls_ways.ts";
 import { skip } from "./support/machine.ts";
 
 type MakeConns = () => Promise<[ConnLike, ConnLike]>;

@@ -5,9 +5,8 @@ import { once } from "node:events";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connFromNode } from "../../src/conn/conn_from_node.ts";
 import type { ConnLike } from "../../src/conn/conn.ts";
-import { socketPair } from "./conn_kinds.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { writeAll } from "../support/conns.ts";
+import { socketPair, writeAll } from "../support/conns.ts";
 
 async function countToEnd(conn: ConnLike, size = 65536): Promise<number> {
   const p = new Uint8Array(size);

@@ -73,7 +73,7 @@ const loopback = { hostname: "127.0.0.1" };
 
 for (const hostname of ["127.0.0.1", "::1"]) {
   Deno.test(`createDatagramEndpoint() exchanges datagrams over ${hostname}, connected and not [D1]`, async () => {
-    if (hostname === "::1" && !hasIpv6()) return;
+    if (hostname === "::1" && !hasIpv6) return;
     await using server = await open({ localAddr: { hostname, port: 0 } });
     await using client = await open({ remoteAddr: server.sockname() });
     assertEquals(client.sockname().hostname, hostname);
@@ -92,7 +92,7 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 
   Deno.test(`createDatagramEndpoint() tells of a refusal over ${hostname} and lives [D1]`, async () => {
-    if (hostname === "::1" && !hasIpv6() || !seesRefusals()) return;
+    if (hostname === "::1" && !hasIpv6 || !seesRefusals()) return;
     const remoteAddr = await deadAddress(hostname);
     await using client = await open({ remoteAddr });
     for (let i = 0; i < 2; i++) {

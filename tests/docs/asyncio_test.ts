@@ -9,8 +9,15 @@ const doc = await Deno.readTextFile(new URL("docs/ASYNCIO.md", root));
 const promised = [...doc.matchAll(/^\|[^|]+\|([^|]+)\|$/gm)]
   .flatMap(([, ours = ""]) => [...ours.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code));
 
-async function textOf(path: string): Promise<string> {
-  return await Deno.readTextFile(new URL(path, root)).catch(() => "");
+/** Returns the source of a test, and of what it imports of tests: helpers such as a table of all kinds of servers. */
+async function sourceOf(path: string): Promise<string> {
+  const url = new URL(`tests/${path}`, root);
+  const source = await Deno.readTextFile(url).catch(() => "");
+  const helpers = [...source.matchAll(/ from "(\.{1,2}\/[^"]+)";/g)].map(([, specifier = ""]) =>
+    new URL(specifier, url)
+  );
+  const ofTests = helpers.filter(({ href }) => href.startsWith(new URL("tests/", root).href));
+  return source + (await Promise.all(ofTests.map((helper) => Deno.readTextFile(helper)))).join("");
 }
 
 Deno.test("docs/ASYNCIO.md promises only what a test holds", () => {
@@ -22,8 +29,7 @@ Deno.test("docs/ASYNCIO.md promises only what a test holds", () => {
 Deno.test("the tests that hold docs/ASYNCIO.md have the names in them", async () => {
   const wrong: string[] = [];
   for (const [path, codes] of Object.entries(heldBy)) {
-    // What the tests of a folder share is part of each.
-    const test = await textOf(`tests/${path}`) + await textOf(`tests/${path.replace(/[^/]+$/, "kit.ts")}`);
+    const test = await sourceOf(path);
     for (const code of codes) {
       // The last name of "a.b(c)"; what is not a name is syntax, such as `await using`.
       const name = /^(?:\w+\.)*(\w+)(?:\(.*\))?$/.exec(code)?.[1];

@@ -1,6 +1,8 @@
 // The echo examples against each other, each client with each server, and the servers against peers that are not ours.
 import { assertEquals } from "@std/assert";
-import { assertSameBytes, Example, pattern, readAll, run, runWell, writeAll } from "./kit.ts";
+import { Example, run, runWell } from "./kit.ts";
+import { assertSameBytes, pattern } from "../support/bytes.ts";
+import { readAll, writeAll } from "../support/conns.ts";
 
 const MESSAGE = "This is the message. It will be sent in parts.";
 const servers = ["echo_server_streams.ts", "echo_server_protocol.ts"];

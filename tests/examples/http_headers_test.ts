@@ -1,7 +1,8 @@
 // HTTP headers from a real nginx, http and https, started here with a configuration of its own.
 import { assertEquals, assertMatch } from "@std/assert";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { hasProgram, run, runWell } from "./kit.ts";
+import { run, runWell } from "./kit.ts";
+import { hasProgram } from "../support/machine.ts";
 
 const ignore = !await hasProgram("nginx", "the tests of http_headers.ts against nginx");
 

@@ -6,10 +6,6 @@ import { assertEquals } from "@std/assert";
 // Only node:net can reset a connection.
 import { connect, createServer, type Socket } from "node:net";
 
-export { assertSameBytes, pattern } from "../support/bytes.ts";
-export { readAll, writeAll } from "../support/conns.ts";
-export { hasProgram } from "../support/machine.ts";
-
 const root = new URL("../../", import.meta.url);
 
 // So that an example that hangs fails its test rather than the whole run.

@@ -1,7 +1,9 @@
 // Netcat with itself at both ends, over every kind of connection; and with openssl.
 import { assertEquals, assertMatch } from "@std/assert";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { acceptAndReset, assertSameBytes, Example, hasProgram, pattern, run } from "./kit.ts";
+import { acceptAndReset, Example, run } from "./kit.ts";
+import { assertSameBytes, pattern } from "../support/bytes.ts";
+import { hasProgram } from "../support/machine.ts";
 
 const NAME = "netcat.ts";
 const encoder = new TextEncoder();

@@ -2,7 +2,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { openConnection, type StreamConnection } from "../../mod.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { assertSameBytes, Example, hasProgram } from "./kit.ts";
+import { Example } from "./kit.ts";
+import { assertSameBytes } from "../support/bytes.ts";
+import { hasProgram } from "../support/machine.ts";
 
 const NAME = "smtp_server.ts";
 const noPython = !await hasProgram("python3", "the tests of smtp_server.ts against smtplib");

@@ -1,6 +1,7 @@
 // The pipeline of processes: its own text, and a file that is larger than all pipes together.
 import { assertEquals } from "@std/assert";
-import { hasProgram, run, runWell } from "./kit.ts";
+import { run, runWell } from "./kit.ts";
+import { hasProgram } from "../support/machine.ts";
 
 const NAME = "sort_pipeline.ts";
 const ignore = !await hasProgram("sort", `the tests of ${NAME}`) || !await hasProgram("uniq", `the tests of ${NAME}`);

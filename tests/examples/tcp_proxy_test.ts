@@ -1,7 +1,8 @@
 // The proxy between a client and a target that are plain conns, held here by hand.
 import { assertEquals } from "@std/assert";
-import { acceptAndReset, assertSameBytes, connectAndReset, Example, pattern, readAll, writeAll } from "./kit.ts";
-import { bytes } from "../support/bytes.ts";
+import { acceptAndReset, connectAndReset, Example } from "./kit.ts";
+import { assertSameBytes, bytes, pattern } from "../support/bytes.ts";
+import { readAll, writeAll } from "../support/conns.ts";
 
 const MIB = 1024 * 1024;
 

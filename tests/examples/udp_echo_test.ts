@@ -1,6 +1,7 @@
 // The UDP echo with itself, and each side with a peer that is not ours.
 import { assertEquals, assertMatch } from "@std/assert";
-import { Example, hasProgram, run, runWell } from "./kit.ts";
+import { Example, run, runWell } from "./kit.ts";
+import { hasProgram } from "../support/machine.ts";
 
 const NAME = "udp_echo.ts";
 const noPython = !await hasProgram("python3", "the tests of udp_echo.ts against python3");

@@ -6,8 +6,12 @@ import { assert, assertEquals, assertGreater, assertInstanceOf, assertStrictEqua
 import { connPair, openConnection, type StreamReader, type StreamWriter } from "../../mod.ts";
 import { sockAccept, sockConnect, sockRecv, sockRecvInto, sockSendall } from "../../src/sock/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { EchoProtocol, openDescriptors, pattern, socketPath, text, until } from "../serving/kit.ts";
+import { EchoProtocol } from "../support/servers.ts";
 import { MiB, outcomeOf, realKinds } from "./kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { pattern, text } from "../support/bytes.ts";
+import { socketPath } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 /** How many points to abort at. */
 const POINTS = 40;

@@ -1,9 +1,10 @@
 /** A protocol that ends its connection, or fails, inside any of its callbacks: the rest of the server never notices [C1, C4, C6, W7, W8]. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import type { BufferedProtocolLike, ProtocolLike, Server, Transport } from "../../mod.ts";
-import { text, until } from "../serving/kit.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 import { outcomeOf, realKinds } from "./kit.ts";
-import type { Kind } from "../serving/kit.ts";
+import type { Kind } from "../support/servers.ts";
 
 type Callback =
   | "connectionMade"

@@ -1,8 +1,11 @@
 /** A process that runs out of descriptors: the server reports it, lives, and serves again [V6]. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { openConnection } from "../../mod.ts";
-import { certificate, findProgram, text, until } from "../serving/kit.ts";
+import { certificate } from "../support/servers.ts";
 import { Program } from "./kit.ts";
+import { findProgram } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 const ignore = await findProgram("sh") === null;
 

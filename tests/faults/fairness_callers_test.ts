@@ -15,7 +15,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { certificate, type Kind } from "../serving/kit.ts";
+import { certificate, type Kind } from "../support/servers.ts";
 import { addressOf, Flood, type Role } from "./flood_kit.ts";
 import { ignore, MiB, realKinds } from "./kit.ts";
 

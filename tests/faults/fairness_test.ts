@@ -21,7 +21,7 @@ import {
 } from "../../mod.ts";
 import { StreamReader as Reader } from "../../mod.ts";
 import { sockAccept, sockRecv, sockRecvInto, sockSendall } from "../../src/sock/mod.ts";
-import type { Kind } from "../serving/kit.ts";
+import type { Kind } from "../support/servers.ts";
 import { A, addressOf, assertServedBeside, Flood, QUESTION, type Role } from "./flood_kit.ts";
 import { ignore, realKinds } from "./kit.ts";
 

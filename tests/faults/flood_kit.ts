@@ -2,7 +2,7 @@
 import { assertGreater, assertLess } from "@std/assert";
 import { TextLineStream } from "@std/streams";
 import type { Server } from "../../mod.ts";
-import { certificateFiles, type Kind, pathOf, portOf } from "../serving/kit.ts";
+import { certificateFiles, type Kind, pathOf, portOf } from "../support/servers.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { python } from "./kit.ts";
 

@@ -1,7 +1,8 @@
 /** Half-closes in every order, each followed by data the other way [S1, W9]. */
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import type { StreamConnection, StreamReader, StreamWriter } from "../../mod.ts";
-import { pattern, until } from "../serving/kit.ts";
+import { pattern } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 import { realKinds } from "./kit.ts";
 
 type End = Pick<StreamConnection, "reader" | "writer">;

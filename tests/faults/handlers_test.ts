@@ -9,9 +9,9 @@ import {
 } from "@std/assert";
 import type { ClientConnected, ErrorContext, StreamReader, StreamWriter } from "../../mod.ts";
 import { showAddress } from "../../src/common/address.ts";
-import { text, until } from "../serving/kit.ts";
+import { text } from "../support/bytes.ts";
 import { printedBy, reportsOf } from "../support/reports.ts";
-import { turns } from "../support/waiting.ts";
+import { turns, until } from "../support/waiting.ts";
 import { ignore, outcomeOf, Peer, realKinds, resettableKinds } from "./kit.ts";
 
 const oops = new Error("oops");

@@ -1,8 +1,9 @@
 /** A peer whose process is killed during a transfer: only its system ends the connection. */
 import { assert, assertEquals, assertGreaterOrEqual, assertInstanceOf, assertRejects } from "@std/assert";
 import { IncompleteReadError, openConnection, type StreamReader, type StreamWriter } from "../../mod.ts";
-import { type Kind, until } from "../serving/kit.ts";
+import type { Kind } from "../support/servers.ts";
 import { ignore, MiB, Peer, realKinds } from "./kit.ts";
+import { until } from "../support/waiting.ts";
 
 /** Has a handler play against a peer, and waits until nothing is left of the connection. */
 async function against(

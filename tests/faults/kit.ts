@@ -1,17 +1,9 @@
 /** What the tests of faults share: a peer that misbehaves on command, and the memory of this process. */
 import { TextLineStream } from "@std/streams";
 import type { Server } from "../../mod.ts";
-import {
-  certificateFiles,
-  findProgram,
-  type Kind,
-  kinds,
-  pathOf,
-  plainKinds,
-  portOf,
-  tempDir,
-  tlsKinds,
-} from "../serving/kit.ts";
+import { certificateFiles, type Kind, kinds, pathOf, plainKinds, portOf, tlsKinds } from "../support/servers.ts";
+import { findProgram } from "../support/machine.ts";
+import { tempDir } from "../support/programs.ts";
 
 /** What {@linkcode Peer} runs, or `null`. */
 export const python: string | null = await findProgram("python3");

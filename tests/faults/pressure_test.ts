@@ -9,9 +9,10 @@ import {
   assertRejects,
 } from "@std/assert";
 import { Protocol, type Server, type StreamWriter, type Transport } from "../../mod.ts";
-import { type Kind, pathOf, portOf, until } from "../serving/kit.ts";
+import { type Kind, pathOf, portOf } from "../support/servers.ts";
 import { turns } from "../../src/testing/turns.ts";
 import { MemoryWatch, MiB, realKinds } from "./kit.ts";
+import { until } from "../support/waiting.ts";
 
 const GiB = 1 << 30;
 

@@ -3,7 +3,7 @@
  * connections of protocols are in tests/serving/process_test.ts.
  */
 import { assertEquals } from "@std/assert";
-import { certificate } from "../serving/kit.ts";
+import { certificate } from "../support/servers.ts";
 import { Program } from "./kit.ts";
 
 /** A process that is still there after this, in milliseconds, when it has nothing more to do, will stay. */

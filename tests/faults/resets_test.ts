@@ -10,18 +10,11 @@ import {
   type StreamWriter,
 } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import {
-  certificate,
-  EchoProtocol,
-  type Kind,
-  openDescriptors,
-  pathOf,
-  portOf,
-  text,
-  tlsKinds,
-  until,
-} from "../serving/kit.ts";
+import { certificate, EchoProtocol, type Kind, pathOf, portOf, tlsKinds } from "../support/servers.ts";
 import { ignore, MiB, Peer, realKinds, resettableKinds } from "./kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 /** What a loss by the peer may be told as: which it is depends on what the system noticed first. */
 function assertLostByPeer(error: unknown): void {

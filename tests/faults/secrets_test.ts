@@ -2,7 +2,7 @@
 import { assert, assertLess } from "@std/assert";
 import * as net from "../../mod.ts";
 import * as sock from "../../src/sock/mod.ts";
-import { certificate } from "../serving/kit.ts";
+import { certificate } from "../support/servers.ts";
 
 const SECRET = "hunter2hunter2";
 const bytes = new TextEncoder().encode(SECRET);

@@ -18,22 +18,14 @@ import {
   StreamReader,
 } from "../../mod.ts";
 import { WaterMarks } from "../../src/transport/water_marks.ts";
-import {
-  certificate,
-  certificateFiles,
-  findProgram,
-  pathOf,
-  portOf,
-  socketPath,
-  tempDir,
-  text,
-  tlsKinds,
-  until,
-} from "../serving/kit.ts";
-import { disguise } from "../tls/kit.ts";
-import { startOpensslServer } from "../tls/openssl_server.ts";
+import { certificate, certificateFiles, pathOf, portOf, tlsKinds } from "../support/servers.ts";
+import { socketPath, tempDir } from "../support/programs.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
+import { disguise } from "../support/conns.ts";
+import { startOpensslServer } from "../support/openssl_server.ts";
 import { MemoryWatch, MiB } from "./kit.ts";
-import { skip } from "../support/machine.ts";
+import { findProgram, skip } from "../support/machine.ts";
 
 const doc = new URL("../../docs/SECURITY.md", import.meta.url);
 const page = await Deno.readTextFile(doc);

@@ -8,8 +8,11 @@ import {
   startServer,
   type StreamReader,
 } from "../../mod.ts";
-import { certificate, EchoProtocol, openDescriptors, portOf, text, until } from "../serving/kit.ts";
+import { certificate, EchoProtocol, portOf } from "../support/servers.ts";
 import { MemoryWatch, realKinds } from "./kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 const SLOW = 500;
 const ROUNDS = 20;

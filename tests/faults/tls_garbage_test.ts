@@ -3,7 +3,10 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEqua
 import { type ConnLike, type ErrorContext, openConnection, type StreamReader, type StreamWriter } from "../../mod.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { certificate, EchoProtocol, openDescriptors, portOf, text, tlsKinds, until } from "../serving/kit.ts";
+import { certificate, EchoProtocol, portOf, tlsKinds } from "../support/servers.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 /** What clients send that do not speak TLS, or not well. */
 const garbage: Record<string, Uint8Array<ArrayBuffer>> = {

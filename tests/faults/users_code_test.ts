@@ -1,11 +1,12 @@
 /** Users' code that throws or rejects with anything, in every place that calls it [C6, C11, S4]. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import * as net from "../../mod.ts";
-import { FakeListener } from "../serving/fake_listener.ts";
-import { type Kind, plainKinds, text, tlsKinds, until } from "../serving/kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { type Kind, plainKinds, tlsKinds } from "../support/servers.ts";
 import { type HostileValue, hostileValues } from "../support/hostile_values.ts";
-import { turns } from "../support/waiting.ts";
+import { turns, until } from "../support/waiting.ts";
 import { printedBy, reportsOf } from "../support/reports.ts";
+import { text } from "../support/bytes.ts";
 
 /** How users' code fails with a value. */
 const manners: Record<string, (value: unknown) => unknown> = {

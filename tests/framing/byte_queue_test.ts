@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { Buffer } from "node:buffer";
 import { ByteQueue } from "../../src/framing/byte_queue.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import { bytes, text } from "../streams/kit.ts";
+import { text } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 Deno.test("ByteQueue is a queue of bytes, whatever is appended, taken and dropped, and never changes a view [M1]", () => {
   for (let seed = 1; seed <= 300; seed++) {

@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import { ByteQueue } from "../../src/framing/byte_queue.ts";
 import { Search, Separators } from "../../src/framing/separators.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import { bytes, naiveBegun, naiveSearch } from "../streams/kit.ts";
+import { naiveBegun, naiveSearch } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 /** Every string over an alphabet with a length in a range. */
 function words(alphabet: string, shortest: number, longest: number): string[] {

@@ -14,8 +14,10 @@ import {
   startServer,
   type StreamConnection,
 } from "../../mod.ts";
-import { findProgram, portOf, text } from "../serving/kit.ts";
+import { portOf } from "../support/servers.ts";
 import { cases, pick, run, type SeededRandom } from "./kit.ts";
+import { findProgram } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
 
 /** The limit of all readers, in bytes. */
 const LIMIT = 100;

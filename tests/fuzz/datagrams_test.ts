@@ -2,7 +2,8 @@
 // from the peer if there is one; a send error reaches errorReceived, and the endpoint lives.
 import { assert, assertEquals } from "@std/assert";
 import { createDatagramEndpoint, DatagramProtocol, type DatagramTransport } from "../../mod.ts";
-import { openDescriptors, until } from "../serving/kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
 import { cases, isTyped, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";
 
 /** Records all callbacks. */

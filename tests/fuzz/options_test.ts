@@ -3,8 +3,11 @@
 import { assert } from "@std/assert";
 import * as net from "../../mod.ts";
 import * as sock from "../../src/sock/mod.ts";
-import { certificate, openDescriptors, tempDir, until } from "../serving/kit.ts";
+import { certificate } from "../support/servers.ts";
 import { cases, isTyped, pick, run, type SeededRandom, watchErrors } from "./kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { tempDir } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 const { cert, key, caCert } = certificate;
 const directory = tempDir();

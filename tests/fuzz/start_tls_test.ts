@@ -2,8 +2,10 @@
 // that upgrades never takes a byte of it for an encrypted one, and sends nothing in plain text afterwards.
 import { assert, assertEquals } from "@std/assert";
 import { type ConnLike, connPair, openConnection, type StreamConnection } from "../../mod.ts";
-import { certificate, openDescriptors, until } from "../serving/kit.ts";
-import { tcpPair } from "../tls/kit.ts";
+import { certificate } from "../support/servers.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
+import { tcpPair } from "../support/conns.ts";
 import { cases, corpus, isTyped, mutate, pick, randomBytes, run, type SeededRandom, show, watchErrors } from "./kit.ts";
 
 const { cert, key, caCert } = certificate;

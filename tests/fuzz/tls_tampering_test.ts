@@ -2,8 +2,11 @@
 // neither peer ever reads bytes that the other did not send, or takes a cut for EOF.
 import { assert, assertEquals } from "@std/assert";
 import { type ConnLike, openConnection, type StreamReader } from "../../mod.ts";
-import { certificate, type Kind, openDescriptors, pattern, portOf, tlsKinds, until } from "../serving/kit.ts";
-import { disguise } from "../tls/kit.ts";
+import { certificate, type Kind, portOf, tlsKinds } from "../support/servers.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { pattern } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
+import { disguise } from "../support/conns.ts";
 import { cases, isTyped, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";
 
 const SENT = pattern(20_000);

@@ -4,9 +4,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ConnLike, connPair, openConnection, type Server } from "../../mod.ts";
 import { tlsAcceptConn } from "../../src/tls/choose.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { certificate, openDescriptors, portOf, text, tlsKinds, until } from "../serving/kit.ts";
+import { certificate, portOf, tlsKinds } from "../support/servers.ts";
 import { cases, corpus, cut, isTyped, mutate, pick, randomBytes, run, type SeededRandom, watchErrors } from "./kit.ts";
-import { disguise } from "../tls/kit.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
+import { disguise } from "../support/conns.ts";
 
 const { cert, key, caCert } = certificate;
 const hellos = corpus("hello-");

@@ -4,7 +4,10 @@ import { ClosedError, connPair, createServer, createUnixServer, type ErrorContex
 import { type Server, startServer } from "../../mod.ts";
 import { Admission, peerOf } from "../../src/serving/admission.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { EchoProtocol, hasIpv6, type Kind, kinds, openDescriptors, portOf, socketPath, until } from "./kit.ts";
+import { EchoProtocol, type Kind, kinds, portOf } from "../support/servers.ts";
+import { hasIpv6, openDescriptors } from "../support/machine.ts";
+import { socketPath } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 const at = (hostname: string): Deno.NetAddr => ({ transport: "tcp", hostname, port: 4000 });
 

@@ -31,8 +31,11 @@ import {
 } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { EchoProtocol, hasIpv6, kinds, openDescriptors, plainKinds, portOf, socketPath, text, until } from "./kit.ts";
-import { skip } from "../support/machine.ts";
+import { EchoProtocol, kinds, plainKinds, portOf } from "../support/servers.ts";
+import { hasIpv6, openDescriptors, skip } from "../support/machine.ts";
+import { socketPath } from "../support/programs.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 const TCP = { hostname: "127.0.0.1", port: 0 };
 

@@ -23,17 +23,10 @@ import {
 } from "../../mod.ts";
 import { dialAny } from "../../src/serving/dial.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import {
-  certificate,
-  EchoProtocol,
-  hasIpv6,
-  kinds,
-  openDescriptors,
-  portOf,
-  runProgram,
-  socketPath,
-  until,
-} from "./kit.ts";
+import { certificate, EchoProtocol, kinds, portOf } from "../support/servers.ts";
+import { hasIpv6, openDescriptors } from "../support/machine.ts";
+import { runProgram, socketPath } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 const { caCert } = certificate;
 

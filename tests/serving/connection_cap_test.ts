@@ -2,8 +2,9 @@
 import { assertEquals, assertFalse } from "@std/assert";
 import { createServer, openConnection, Protocol } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { FakeListener } from "./fake_listener.ts";
-import { EchoProtocol, kinds, portOf, tlsKinds, until } from "./kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { EchoProtocol, kinds, portOf, tlsKinds } from "../support/servers.ts";
+import { until } from "../support/waiting.ts";
 
 for (const kind of kinds) {
   Deno.test(`${kind.name}: at maxConnections accepting stops until one ends [V7]`, async () => {

@@ -12,8 +12,9 @@ import {
   StreamReader,
   StreamReaderProtocol,
 } from "../../mod.ts";
-import { FakeListener } from "./fake_listener.ts";
-import { kinds, until } from "./kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { kinds } from "../support/servers.ts";
+import { until } from "../support/waiting.ts";
 
 for (const kind of kinds) {
   Deno.test(`${kind.name}: a handler's context has the server, and a signal that aborts when shutdown() begins [S4, V5]`, async () => {

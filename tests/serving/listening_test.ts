@@ -2,7 +2,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, openConnection, Protocol, startServer } from "../../mod.ts";
 import { bindTargets } from "../../src/serving/bind.ts";
-import { certificate, EchoProtocol, hasIpv6, openDescriptors, portOf, until } from "./kit.ts";
+import { certificate, EchoProtocol, portOf } from "../support/servers.ts";
+import { hasIpv6, openDescriptors } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
 
 Deno.test("several hosts are bound once each [V4]", async () => {
   const hostname = hasIpv6 ? ["127.0.0.1", "::1", "127.0.0.1"] : ["127.0.0.1", "127.0.0.2", "127.0.0.1"];

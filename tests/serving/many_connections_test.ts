@@ -2,8 +2,9 @@
 import { assertEquals, assertGreaterOrEqual, assertLess } from "@std/assert";
 import { createConnection, createServer, openConnection, startServer } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { EchoProtocol, kinds, openDescriptors, plainKinds, portOf, until } from "./kit.ts";
-import { skip } from "../support/machine.ts";
+import { EchoProtocol, kinds, plainKinds, portOf } from "../support/servers.ts";
+import { openDescriptors, skip } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
 
 const TOTAL = 10_000;
 const BATCH = 200;

@@ -20,8 +20,9 @@ import {
   startServer,
   startUnixServer,
 } from "../../mod.ts";
-import { certificate, openDescriptors, socketPath, tempDir } from "./kit.ts";
-import { skip } from "../support/machine.ts";
+import { certificate } from "../support/servers.ts";
+import { openDescriptors, skip } from "../support/machine.ts";
+import { socketPath, tempDir } from "../support/programs.ts";
 
 type Bad = [what: string, options: unknown, Class: new (message: string) => Error, message: string];
 

@@ -13,17 +13,16 @@ import {
   certificate,
   certificateFiles,
   EchoProtocol,
-  findProgram,
   type Kind,
   pathOf,
-  pattern,
   plainKinds,
   portOf,
-  socketPath,
-  text,
   tlsKinds,
-  until,
-} from "./kit.ts";
+} from "../support/servers.ts";
+import { findProgram } from "../support/machine.ts";
+import { pattern, text } from "../support/bytes.ts";
+import { socketPath } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 const python = await findProgram("python3");
 const openssl = await findProgram("openssl");

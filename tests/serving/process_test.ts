@@ -1,6 +1,6 @@
 /** What keeps a process alive, what ends it, and what never does: each in a process of its own [V9, S3]. */
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { runProgram, socketPath } from "./kit.ts";
+import { runProgram, socketPath } from "../support/programs.ts";
 
 /** A process that does not end by itself is killed after this, in milliseconds. */
 const STAYS = 700;

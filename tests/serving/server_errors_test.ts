@@ -9,8 +9,9 @@ import {
 } from "@std/assert";
 import { createServer, type ErrorContext, openConnection, Protocol, setExceptionHandler } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { FakeListener } from "./fake_listener.ts";
-import { EchoProtocol, portOf, tlsKinds, until } from "./kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { EchoProtocol, portOf, tlsKinds } from "../support/servers.ts";
+import { until } from "../support/waiting.ts";
 
 Deno.test("an accept error of a single client is ignored [V6]", async () => {
   const errors: Error[] = [];

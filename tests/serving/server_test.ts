@@ -3,7 +3,9 @@ import { assert, assertEquals, assertFalse, assertLessOrEqual, assertRejects, as
 import { createServer, Protocol } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { EchoProtocol, kinds, openDescriptors, plainKinds, portOf, tlsKinds, until } from "./kit.ts";
+import { EchoProtocol, kinds, plainKinds, portOf, tlsKinds } from "../support/servers.ts";
+import { openDescriptors } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
 
 for (const kind of kinds) {
   Deno.test(`${kind.name}: a server serves, echoes and ends [V5]`, async () => {

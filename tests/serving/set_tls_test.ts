@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { ClosedError, openConnection, type Server, startServer, startUnixServer } from "../../mod.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { certificate } from "./kit.ts";
+import { certificate } from "../support/servers.ts";
 
 const renewed = await selfSignedCertificate();
 const { cert, key, caCert } = certificate;

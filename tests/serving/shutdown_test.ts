@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLess, assertRejects } from "@std/assert";
 import { createServer, Protocol, setExceptionHandler, startServer } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
-import { FakeListener } from "./fake_listener.ts";
-import { EchoProtocol, kinds, text, until } from "./kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { EchoProtocol, kinds } from "../support/servers.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 for (const kind of kinds) {
   Deno.test(`${kind.name}: shutdown() waits the grace for connections to end by themselves [V5]`, async () => {

@@ -1,8 +1,11 @@
 /** The file of a Unix server: what is removed, what is left alone, and what is never touched [V8]. */
 import { assert, assertEquals, assertFalse, assertRejects, assertStringIncludes } from "@std/assert";
 import { createConnection, createUnixServer, openUnixConnection, Protocol, startUnixServer } from "../../mod.ts";
-import { hasProgram } from "../support/machine.ts";
-import { EchoProtocol, openDescriptors, runProgram, socketPath, tempDir, text, until } from "./kit.ts";
+import { hasProgram, openDescriptors } from "../support/machine.ts";
+import { EchoProtocol } from "../support/servers.ts";
+import { runProgram, socketPath, tempDir } from "../support/programs.ts";
+import { text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 const names = (directory: string) => [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
 const directoryOf = (path: string) => path.slice(0, path.lastIndexOf("/"));

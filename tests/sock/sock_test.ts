@@ -28,7 +28,7 @@ const kinds: Record<string, () => Promise<Pair>> = {
     return pair(listener, client, await accepted, () => Deno.removeSync(dir, { recursive: true }));
   },
 };
-if (hasIpv6()) kinds.IPv6 = () => tcpPair("::1");
+if (hasIpv6) kinds.IPv6 = () => tcpPair("::1");
 
 async function tcpPair(hostname: string): Promise<Pair> {
   const listener = Deno.listen({ hostname, port: 0 });

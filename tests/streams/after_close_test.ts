@@ -10,7 +10,7 @@ import {
   type StreamConnection,
 } from "../../mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { kinds } from "../serving/kit.ts";
+import { kinds } from "../support/servers.ts";
 import { bytes } from "../support/bytes.ts";
 import { runProgram } from "../support/programs.ts";
 

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { BufferedProtocol, type ConnLike, createConnection, openConnection, Protocol } from "../../mod.ts";
-import { kinds as connKinds } from "../conn/conn_kinds.ts";
+import { kinds as connKinds } from "../support/conn_kinds.ts";
 import { until } from "../support/waiting.ts";
 import { bytes, text } from "../support/bytes.ts";
 

@@ -15,7 +15,9 @@ import {
 } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { kinds, socketPath, until } from "../serving/kit.ts";
+import { kinds } from "../support/servers.ts";
+import { socketPath } from "../support/programs.ts";
+import { until } from "../support/waiting.ts";
 
 /** More than any system buffers. */
 const MUCH = 64 << 20;

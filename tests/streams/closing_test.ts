@@ -12,8 +12,10 @@ import {
 import { connPair, createConnection, createServer, openConnection, type StreamConnection } from "../../mod.ts";
 import { RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { tcpPair } from "../conn/conn_kinds.ts";
-import { certificate, kinds, pattern, plainKinds, portOf, text, until } from "../serving/kit.ts";
+import { tcpPair } from "../support/conns.ts";
+import { pattern, text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
+import { certificate, kinds, plainKinds, portOf } from "../support/servers.ts";
 
 const MiB = 1 << 20;
 

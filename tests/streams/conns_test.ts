@@ -6,9 +6,10 @@ import { openConnection } from "../../src/streams/open_connection.ts";
 import type { StreamReader } from "../../src/streams/stream_reader.ts";
 import { hookedConn } from "../../src/testing/conns/hooked_conn.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { bytes, concat, outcome, show, text, watch } from "./kit.ts";
+import { outcome, show, text, watch } from "../support/reader_outcomes.ts";
 import { tcpPair, unixPair, writeAll } from "../support/conns.ts";
 import { until } from "../support/waiting.ts";
+import { bytes, concat } from "../support/bytes.ts";
 
 const kinds: Record<string, () => Promise<[ConnLike, ConnLike]>> = {
   "memory": () => Promise.resolve(connPair()),

@@ -18,7 +18,8 @@ import { assert, assertEquals } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import { bytes, RecordingTransport, settle, text } from "./kit.ts";
+import { RecordingTransport, settle, text } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 type ReadOperation =
   | ["read", number]

@@ -3,7 +3,8 @@ import { assert, assertFalse, assertRejects, assertStrictEquals, assertThrows } 
 import { type ConnLike, connPair, openConnection, StreamWriter } from "../../mod.ts";
 import { hookedConn, scriptedConn } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { kinds, plainKinds, until } from "../serving/kit.ts";
+import { kinds, plainKinds } from "../support/servers.ts";
+import { until } from "../support/waiting.ts";
 
 /** Whether a promise is settled, after the microtasks that are due. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {

@@ -11,7 +11,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { hookedConn } from "../../src/testing/mod.ts";
-import { tcpPair, unixPair } from "../conn/conn_kinds.ts";
+import { tcpPair, unixPair } from "../support/conns.ts";
 import { bytes } from "../support/bytes.ts";
 
 const kinds: [string, () => Promise<[ConnLike, ConnLike]>][] = [

@@ -19,7 +19,9 @@ import {
 import { sockDatagram, sockRecv, sockRecvfrom, sockSendto } from "../../src/sock/mod.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { kinds, pattern, plainKinds, until } from "../serving/kit.ts";
+import { kinds, plainKinds } from "../support/servers.ts";
+import { pattern } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 /** The largest buffer of a small piece, in bytes. */
 const LARGEST_SMALL = 8192;

@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertFalse, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { type ErrorContext, setExceptionHandler, startServer, type StreamWriter } from "../../mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { FakeListener } from "../serving/fake_listener.ts";
-import { kinds, pattern, portOf, text, until } from "../serving/kit.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { kinds, portOf } from "../support/servers.ts";
+import { pattern, text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 const oops = new Error("oops");
 

@@ -6,7 +6,8 @@ import { turns } from "../../src/testing/turns.ts";
 import { ManualConn } from "../transport/manual_conn.ts";
 import { tcpPair, unixPair, writeAll } from "../support/conns.ts";
 import { reportsOf } from "../support/reports.ts";
-import { bytes, outcome, settle, text, watch } from "./kit.ts";
+import { outcome, settle, text, watch } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 /** A transport of somebody else: it reads into the memory that it was given, some time after it was resumed. */
 class ForeignTransport {

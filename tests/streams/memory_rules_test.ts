@@ -4,7 +4,9 @@ import { deadline } from "@std/async";
 import { type ConnLike, connPair, createConnection, openConnection, Protocol, type StreamWriter } from "../../mod.ts";
 import { hookedConn, RecordingProtocol } from "../../src/testing/mod.ts";
 import { turns } from "../../src/testing/turns.ts";
-import { kinds, pattern, plainKinds, text, until } from "../serving/kit.ts";
+import { kinds, plainKinds } from "../support/servers.ts";
+import { pattern, text } from "../support/bytes.ts";
+import { until } from "../support/waiting.ts";
 
 for (const kind of kinds) {
   Deno.test(`${kind.name}: bytes handed to a user are never written again [M1]`, async () => {

@@ -9,7 +9,8 @@ import { StreamReader } from "../../src/streams/stream_reader.ts";
 import { queueOf } from "../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import { shortMessages } from "./reader/kinds.ts";
-import { bytes, naiveBegun, naiveSearch, RecordingTransport, show, showError, text } from "./kit.ts";
+import { naiveBegun, naiveSearch, RecordingTransport, show, showError, text } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 type Policy = "none" | "bounded" | "onDemand";
 

@@ -11,7 +11,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
-import { certificate, kinds } from "../serving/kit.ts";
+import { certificate, kinds } from "../support/servers.ts";
 import { assertSameBytes, bytes, concat } from "../support/bytes.ts";
 import { turns } from "../../src/testing/turns.ts";
 

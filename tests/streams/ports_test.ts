@@ -14,7 +14,8 @@ import { startServer, startUnixServer } from "../../src/streams/start_server.ts"
 import { StreamReaderProtocol } from "../../src/streams/stream_reader_protocol.ts";
 import { StreamReader } from "../../src/streams/stream_reader.ts";
 import type { StreamWriter } from "../../src/streams/stream_writer.ts";
-import { bytes, settle, text, watch } from "./kit.ts";
+import { settle, text, watch } from "../support/reader_outcomes.ts";
+import { bytes } from "../support/bytes.ts";
 
 const DATA = "line1\nline2\nline3\n";
 

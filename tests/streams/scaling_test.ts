@@ -6,7 +6,7 @@ import { assert } from "@std/assert";
 import { ByteQueue } from "../../src/framing/byte_queue.ts";
 import type { Decoder } from "../../src/framing/codec.ts";
 import { StreamReader } from "../../src/streams/stream_reader.ts";
-import { bytes } from "./kit.ts";
+import { bytes } from "../support/bytes.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

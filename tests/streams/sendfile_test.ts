@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connPair, openConnection, type StreamReader, type StreamWriter } from "../../mod.ts";
 import { SeededRandom } from "../../src/testing/mod.ts";
-import { kinds } from "../serving/kit.ts";
+import { kinds } from "../support/servers.ts";
 
 const SIZE = 3 * 1024 * 1024 + 17;
 const content = new SeededRandom(8).fill(new Uint8Array(SIZE));

@@ -2,9 +2,6 @@
 import { SubprocessProtocol } from "../../src/transport/protocols.ts";
 import type { SubprocessTransport } from "../../src/transport/types.ts";
 
-export { hasProgram } from "../support/machine.ts";
-export { reportsOf } from "../support/reports.ts";
-
 /** A protocol of a process whose callbacks can be looked at and waited for. */
 export class Recorder extends SubprocessProtocol {
   readonly calls: string[] = [];

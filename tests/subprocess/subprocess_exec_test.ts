@@ -1,8 +1,9 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { SubprocessProtocol } from "../../src/transport/protocols.ts";
 import { subprocessExec, type SubprocessOptions } from "../../src/subprocess/subprocess_exec.ts";
-import { hasProgram, Recorder, reportsOf } from "./kit.ts";
-import { skip } from "../support/machine.ts";
+import { Recorder } from "./kit.ts";
+import { hasProgram, skip } from "../support/machine.ts";
+import { reportsOf } from "../support/reports.ts";
 
 const ignore = !await hasProgram("sh", "the tests of processes");
 const noPython = !await hasProgram("python3", "a test of processes that are not waited for");

@@ -24,8 +24,8 @@ export async function hasProgram(name: string, skipped?: string): Promise<boolea
   return await findProgram(name, skipped) !== null;
 }
 
-/** Tells whether this machine has the IPv6 loopback; if not, says so. */
-export function hasIpv6(): boolean {
+/** Whether this machine has the IPv6 loopback. */
+export const hasIpv6: boolean = (() => {
   try {
     Deno.listen({ hostname: "::1", port: 0 }).close();
     return true;
@@ -33,7 +33,7 @@ export function hasIpv6(): boolean {
     skip("the tests over IPv6", "this machine has no ::1");
     return false;
   }
-}
+})();
 
 /** Tells whether a refusal of a datagram can be seen here; if not, says so. */
 export function seesRefusals(): boolean {

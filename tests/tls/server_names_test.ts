@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import type { TlsIdentity, TlsServerOptions } from "../../src/tls/choose.ts";
 import { ServerNames } from "../../src/tls/server_names.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { attempt, failureOf, secure, ways } from "./kit.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { attempt, failureOf, secure, ways } from "../support/tls_ways.ts";
 
 type Choose = (name: string) => TlsIdentity | undefined | Promise<TlsIdentity | undefined>;
 

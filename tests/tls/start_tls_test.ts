@@ -12,7 +12,7 @@ import {
   type StreamWriter,
   type Transport,
 } from "../../mod.ts";
-import { ignore, theCerts } from "./certs.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
 
 const decoder = new TextDecoder();
 

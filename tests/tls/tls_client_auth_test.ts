@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import type { TlsClientOptions, TlsServerOptions } from "../../src/tls/choose.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { attempt, bytes, failureOf, secure, ways, writeAll } from "./kit.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { attempt, failureOf, secure, ways } from "../support/tls_ways.ts";
+import { bytes } from "../support/bytes.ts";
+import { writeAll } from "../support/conns.ts";
 
 /** The ways that can ask for a client's certificate. */
 const asking = Object.entries(ways).filter(([name]) => name.includes("to node"));

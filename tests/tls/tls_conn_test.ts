@@ -2,9 +2,11 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { connPair } from "../../src/conn/conn_pair.ts";
 import type { ConnLike } from "../../src/conn/conn.ts";
 import { tlsAcceptConn, tlsConnectConn } from "../../src/tls/choose.ts";
-import { until } from "../serving/kit.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { bytes, disguise, pattern, readAll, secure, tcpPair, ways, writeAll } from "./kit.ts";
+import { until } from "../support/waiting.ts";
+import { bytes, pattern } from "../support/bytes.ts";
+import { disguise, readAll, tcpPair, writeAll } from "../support/conns.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { secure, ways } from "../support/tls_ways.ts";
 import { skip } from "../support/machine.ts";
 
 for (const [name, way] of Object.entries(ways)) {

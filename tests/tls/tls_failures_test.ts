@@ -10,8 +10,10 @@ import {
   tlsConnectConn,
   type TlsServerOptions,
 } from "../../src/tls/choose.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { attempt, bytes, disguise, failureOf, readAll, secure, tcpPair, ways, writeAll } from "./kit.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { attempt, failureOf, secure, ways } from "../support/tls_ways.ts";
+import { bytes } from "../support/bytes.ts";
+import { disguise, readAll, tcpPair, writeAll } from "../support/conns.ts";
 
 /** What a client must refuse: its options, the server's, and what the message tells. */
 const refused: Record<string, () => [TlsClientOptions, Partial<TlsServerOptions>, RegExp]> = {

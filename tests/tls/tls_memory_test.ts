@@ -1,6 +1,6 @@
 // What a handshake leaves behind when it fails: nothing, or a peer that sends garbage could make a server keep much.
 import { assertEquals } from "@std/assert";
-import { runProgram } from "../serving/kit.ts";
+import { runProgram } from "../support/programs.ts";
 
 Deno.test("TLS by node: of a handshake that failed nothing is kept [M4, T2]", async () => {
   const { stdout, stderr } = await runProgram(

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { checkTlsClientOptions, checkTlsServerOptions, type TlsIdentity } from "../../src/tls/choose.ts";
 import { tlsName } from "../../src/tls/names.ts";
 import { selfSignedCertificate } from "../../src/testing/mod.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { attempt, failureOf, secure, ways } from "./kit.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { attempt, failureOf, secure, ways } from "../support/tls_ways.ts";
 
 const names: [host: string, name: string][] = [
   ["localhost", "localhost"],

@@ -7,9 +7,11 @@ import {
   tlsConnectConn,
   type TlsServerOptions,
 } from "../../src/tls/choose.ts";
-import { ignore, theCerts } from "./certs.ts";
-import { bytes, clientWays, disguise, pattern, readAll, writeAll } from "./kit.ts";
-import { startOpensslServer } from "./openssl_server.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
+import { clientWays } from "../support/tls_ways.ts";
+import { startOpensslServer } from "../support/openssl_server.ts";
+import { bytes, pattern } from "../support/bytes.ts";
+import { disguise, readAll, writeAll } from "../support/conns.ts";
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
   for (const way of clientWays) {

@@ -6,7 +6,7 @@ import {
   type TlsClientOptions,
   type TlsServerOptions,
 } from "../../src/tls/choose.ts";
-import { ignore, theCerts } from "./certs.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
 
 type Wrong = Record<string, [unknown, typeof TypeError | typeof RangeError, RegExp]>;
 

@@ -2,8 +2,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe } from "../../../src/common/describe.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, text } from "../kit.ts";
+import { text } from "../../support/reader_outcomes.ts";
 import { all } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("new StreamReader() refuses a limit that is no whole number above 0 [R1]", () => {
   for (const limit of [0, -1, -0, NaN, -Infinity, 0.5, 1.5]) {

@@ -1,8 +1,9 @@
 /** When a reader pauses and resumes its transport. */
 import { assert, assertEquals } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { assertReason, bytes, RecordingTransport, settle, text, watch } from "../kit.ts";
+import { assertReason, RecordingTransport, settle, text, watch } from "../../support/reader_outcomes.ts";
 import { kinds, takers } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader pauses its transport above 2 × limit, and resumes it at the limit [R10]", async () => {
   const reader = new StreamReader({ limit: 4 });

@@ -1,8 +1,9 @@
 /** Reads depend on the bytes alone, not on how they were cut. */
 import { assert, assertEquals } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, cuttings, outcome, settle, show, watch } from "../kit.ts";
+import { cuttings, outcome, settle, show, watch } from "../../support/reader_outcomes.ts";
 import { kinds, LIMITS, samples, takers } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 for (const kind of kinds) {
   Deno.test(`StreamReader.${kind.name} depends on the bytes alone, not on how they came [R2, R3, R4, R5, R11, R12]`, async () => {

@@ -3,8 +3,9 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
 import { StreamWriter } from "../../../src/streams/stream_writer.ts";
 import type { Transport } from "../../../src/transport/types.ts";
-import { bytes, outcome, settle, text, watch } from "../kit.ts";
+import { outcome, settle, text, watch } from "../../support/reader_outcomes.ts";
 import { all } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.setException() leaves buffered bytes readable by every read that they satisfy [R8]", async () => {
   const lost = new Error("lost");

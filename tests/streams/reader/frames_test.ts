@@ -3,8 +3,17 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { IncompleteReadError } from "../../../src/common/errors.ts";
 import type { Decoder } from "../../../src/framing/codec.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { assertReason, bytes, cuttings, outcome, RecordingTransport, settle, text, watch } from "../kit.ts";
+import {
+  assertReason,
+  cuttings,
+  outcome,
+  RecordingTransport,
+  settle,
+  text,
+  watch,
+} from "../../support/reader_outcomes.ts";
 import { KeepingDecoder, shortMessages } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 const MESSAGES = "aX" + "`" + "bXY" + "gseven77";
 const DECODED = ["X", "", "XY", "seven77"];

@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { IncompleteReadError } from "../../../src/common/errors.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../../src/testing/seeded_random.ts";
-import { cuttings, text } from "../kit.ts";
+import { cuttings, text } from "../../support/reader_outcomes.ts";
 
 Deno.test("StreamReader.readUint8() … readBigUint64() read what a DataView reads, in both orders, however it came", async () => {
   const random = new SeededRandom(1);

@@ -3,7 +3,8 @@ import type { Bytes } from "../../../src/common/bytes.ts";
 import type { ByteQueue } from "../../../src/framing/byte_queue.ts";
 import type { Decoder } from "../../../src/framing/codec.ts";
 import type { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, naiveSearch, show, text } from "../kit.ts";
+import { naiveSearch, show, text } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 export type Options = { signal?: AbortSignal };
 

@@ -1,7 +1,8 @@
 /** Lines as text, and iteration. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { assertReason, bytes, cuttings, outcome, settle, show, text, watch } from "../kit.ts";
+import { assertReason, cuttings, outcome, settle, show, text, watch } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.lines() gives the text of each line, however it came", async () => {
   const cases: [text: string, lines: string[]][] = [

@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, text } from "../kit.ts";
+import { text } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.readinto() fills the start of the memory, and nothing else [M3]", async () => {
   const reader = new StreamReader();

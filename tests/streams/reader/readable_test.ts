@@ -1,7 +1,8 @@
 /** The rest of the stream as a Web Stream. */
 import { assertEquals, assertNotStrictEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, concat, settle, text, watch, type Watched } from "../kit.ts";
+import { settle, text, watch, type Watched } from "../../support/reader_outcomes.ts";
+import { bytes, concat } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.readable is the rest of the stream, and the same object each time", async () => {
   const reader = new StreamReader({ limit: 3 });

@@ -2,7 +2,8 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IncompleteReadError } from "../../../src/common/errors.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, outcome, settle, show, text, watch } from "../kit.ts";
+import { outcome, settle, show, text, watch } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.read(0) is empty at once: waiting, at the end and after an error alike [R2]", async () => {
   const reader = new StreamReader();

@@ -1,7 +1,8 @@
 /** skipuntil() and peek(). */
 import { assertEquals, assertRejects } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, settle, text, watch } from "../kit.ts";
+import { settle, text, watch } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.skipuntil() resolves with the bytes dropped, at the end with what was dropped until then [R12]", async () => {
   const reader = new StreamReader();

@@ -3,7 +3,16 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LimitOverrunError } from "../../../src/common/errors.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
 import { SeededRandom } from "../../../src/testing/seeded_random.ts";
-import { assertReason, bytes, cuttings, outcome, RecordingTransport, settle, text, watch } from "../kit.ts";
+import {
+  assertReason,
+  cuttings,
+  outcome,
+  RecordingTransport,
+  settle,
+  text,
+  watch,
+} from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 const ENCODINGS = ["utf-8", "latin1", "shift_jis", "gb18030", "big5", "euc-jp", "euc-kr", "koi8-r", "iso-2022-jp"];
 

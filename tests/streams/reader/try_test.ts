@@ -3,8 +3,18 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { describe } from "../../../src/common/describe.ts";
 import { LimitOverrunError } from "../../../src/common/errors.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, cuttings, naiveSearch, RecordingTransport, settle, show, showError, text, watch } from "../kit.ts";
+import {
+  cuttings,
+  naiveSearch,
+  RecordingTransport,
+  settle,
+  show,
+  showError,
+  text,
+  watch,
+} from "../../support/reader_outcomes.ts";
 import { all, KeepingDecoder, type Kind, LIMITS, samples, shortMessages } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 /** A call that does not wait, the kind of read whose result it takes, and when that is complete. */
 interface Try {

@@ -3,7 +3,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { LimitOverrunError } from "../../../src/common/errors.ts";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { bytes, cuttings, outcome, settle, show, text, watch } from "../kit.ts";
+import { cuttings, outcome, settle, show, text, watch } from "../../support/reader_outcomes.ts";
+import { bytes } from "../../support/bytes.ts";
 
 Deno.test("StreamReader.readuntil() overruns by its window of limit + L bytes, to the byte [R4]", async () => {
   const limit = 10;

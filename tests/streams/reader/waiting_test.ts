@@ -1,8 +1,9 @@
 /** A read that waits: others are refused, and an abort loses no byte. */
 import { assert, assertEquals } from "@std/assert";
 import { StreamReader } from "../../../src/streams/stream_reader.ts";
-import { assertReason, bytes, cuttings, outcome, settle, text, watch } from "../kit.ts";
+import { assertReason, cuttings, outcome, settle, text, watch } from "../../support/reader_outcomes.ts";
 import { all } from "./kinds.ts";
+import { bytes } from "../../support/bytes.ts";
 
 for (const kind of all) {
   Deno.test(`StreamReader.${kind.name} is refused as Busy while another read waits, and takes nothing [R6]`, async () => {

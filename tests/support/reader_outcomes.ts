@@ -9,8 +9,6 @@ import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
 import type { BaseProtocolLike, ReadTransport } from "../../src/transport/types.ts";
 
-export { bytes, concat } from "../support/bytes.ts";
-
 /** Bytes as text, a character for each. */
 export const text = (data: Uint8Array): string => Array.from(data, (byte) => String.fromCharCode(byte)).join("");
 

@@ -125,6 +125,15 @@ export class LoopBudget {
   }
 }
 
+/**
+ * Waits for the sources that wait now, if the loop is being handed over.
+ *
+ * @returns Resolves when they were released, and have done what they waited to do
+ */
+export async function afterHandOver(): Promise<void> {
+  if (phase === "handingOver") await handOver();
+}
+
 /** Makes for more looks where the work between two of them took long. */
 function strideAfter(stride: number, elapsed: number): number {
   return elapsed > LOOK_INTERVAL ? Math.max(1, stride >> 2) : Math.min(STRIDE, stride << 1);

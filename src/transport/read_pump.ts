@@ -33,7 +33,7 @@ import type { Bytes } from "../common/bytes.ts";
 import { type ConnLike, readFrom } from "../conn/conn.ts";
 import { detachedError } from "../conn/conn_errors.ts";
 import { toNetError } from "../common/errors.ts";
-import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
+import { afterHandOver, costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import { ReadSizePredictor } from "../memory/read_size_predictor.ts";
 import type { Callbacks } from "./callbacks.ts";
 import { copyOf } from "../memory/handed_out.ts";
@@ -206,13 +206,15 @@ export class ReadPump {
    * @returns Settles when none are left
    */
   async dropWhatLiesThere(): Promise<void> {
-    // Where a read is under way nothing lies there.
-    if (this.#state === "stopping") return;
+    // A read that waits for bytes found none. One that waits for its turn may have left some.
+    if (this.#isStopping()) await afterHandOver();
+    if (this.#isStopping()) return;
     this.discard();
     for (let before = -1; before < this.#discarded && this.#discarded < MOST_DROPPED;) {
       before = this.#discarded;
       // A read that finds bytes settles within two hops of the microtask queue; a later one would have to wait for them.
       for (let hops = 0; hops < 4; hops++) await null;
+      await afterHandOver();
     }
   }
 
@@ -241,6 +243,10 @@ export class ReadPump {
         this.#end();
         return null;
     }
+  }
+
+  #isStopping(): boolean {
+    return this.#state === "stopping";
   }
 
   #read(): void {

@@ -6,6 +6,7 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import {
   BufferedProtocol,
   connPair,
+  createConnection,
   openConnection,
   Protocol,
   type Server,
@@ -228,6 +229,39 @@ for (const kind of realKinds) {
     },
   });
 }
+
+Deno.test("close() while a read waits for its turn does not destroy what was flushed [C10, W7]", async () => {
+  class Answerer extends BufferedProtocol {
+    readonly #memory = new Uint8Array(16_384);
+    #transport!: Transport;
+    #reads = 0;
+    override connectionMade(transport: Transport): void {
+      this.#transport = transport;
+    }
+    override getBuffer(): Uint8Array {
+      return this.#memory;
+    }
+    override bufferUpdated(): void {
+      // Long enough for the loop to be handed over after a few reads: as these never wait for bytes, it does not turn else.
+      for (const end = performance.now() + 2; performance.now() < end;);
+      if (++this.#reads !== 20) return;
+      setImmediate(() => {
+        this.#transport.write("answer");
+        this.#transport.close();
+      });
+    }
+  }
+  for (let round = 0; round < 5; round++) {
+    const [conn, peer] = connPair({ capacity: MiB });
+    assertEquals(await peer.write(new Uint8Array(MiB)), MiB);
+    await createConnection(() => new Answerer(), { conn });
+    const p = new Uint8Array(100);
+    const n = await peer.read(p);
+    assertEquals(new TextDecoder().decode(p.subarray(0, n!)), "answer");
+    assertEquals(await peer.read(p), null);
+    peer.close();
+  }
+});
 
 /** Both ends of a connection in this process; the one writes lines, the other reads them. */
 async function linesOverPair(): Promise<{ reader: StreamReader; ends: (() => void)[] }> {

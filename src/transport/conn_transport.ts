@@ -432,7 +432,7 @@ export class ConnTransport
     if (overTls) {
       this.#boundLinger(Math.min(this.#options.shutdownTimeout ?? this.#closeTimeout, MAX_TIMER));
     }
-    const over = overTls ? this.#shutDownTls() : this.#reads.dropWhatLiesThere();
+    const over = overTls ? this.#shutDownTls() : this.#reads.dropReceived();
     over.catch(() => {}).then(() => this.#lose(null));
   }
 

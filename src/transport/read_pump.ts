@@ -1,31 +1,36 @@
 /**
- * The reading half of a connection: pulls bytes out of a conn and hands them to the protocol.
+ * The reading half of a connection: reads from a conn and passes the bytes to the protocol.
  *
- * Theory of operation. A read cannot be taken back, so the states tell apart whether one is under way and whether its
- * bytes are wanted:
+ * Theory of operation. A read cannot be cancelled. So a state tells whether a read is pending and whether the protocol wants
+ * its bytes:
  *
- * | state      | a read is under way | bytes are wanted                                                  |
- * | ---------- | ------------------- | ----------------------------------------------------------------- |
- * | init       | no                  | not yet: the protocol is being told of its connection             |
- * | reading    | yes                 | yes                                                               |
- * | delivering | no                  | yes: a callback of the protocol runs, or ran: a read comes next   |
- * | paused     | no                  | no                                                                |
- * | keeping    | yes                 | no: what it brings will be kept                                   |
- * | kept       | no                  | no: what a read brought lies here                                 |
- * | due        | no                  | yes: what was kept is about to be delivered                       |
- * | stopping   | yes                 | no: what it brings is dropped                                     |
- * | discarding | yes                 | no: so is everything else, to the end of the stream               |
- * | detached   | yes                 | by somebody else, who took the conn over                          |
- * | ended      | no                  | no                                                                |
+ * | state      | a read is pending | bytes are wanted                                                    |
+ * | ---------- | ----------------- | ------------------------------------------------------------------- |
+ * | init       | no                | not yet: `connectionMade` has not returned                          |
+ * | reading    | yes               | yes                                                                 |
+ * | delivering | no                | yes: a callback runs, or has returned and the next read is to begin |
+ * | paused     | no                | no                                                                  |
+ * | keeping    | yes               | no: they are kept                                                   |
+ * | kept       | no                | no: bytes, or the end of the stream, are kept                       |
+ * | due        | no                | yes: what was kept is delivered in the next microtask               |
+ * | stopping   | yes               | no: they are dropped                                                |
+ * | discarding | yes               | no: everything up to the end of the stream is dropped               |
+ * | detached   | yes               | by the new owner of the conn                                        |
+ * | ended      | no                | no                                                                  |
  *
- * A pause inside a callback leads from `delivering` to `paused`, where no read is under way (SPEC C5): a protocol that
- * pauses after each piece reads on demand, and never more than it asked for. The next read is begun a hop of the microtask
- * queue after a callback: so what many connections answer in one turn leaves first, in one go, while those who get it are
- * awake (1 KiB echo by protocol, 100 connections: 0.81 to 0.89 and 0.82 to 0.91 x raw).
+ * A pause inside a callback leads from `delivering` to `paused`, where no read is pending (SPEC C5). So a protocol that pauses
+ * after each piece reads on demand, and never more than it asked for.
  *
- * A plain protocol is read for into memory that it then gets (see `receive_buffer.ts`), a buffered one into its own. How large
- * the next read is to be follows what those before it brought (see `read_size_predictor.ts`): an idle connection waits with 1.5 KiB, and a
- * message of 100 KiB, once such messages have come, comes in one read where the system has all of it.
+ * A read whose bytes are there already may have to wait for its turn, so that other connections are served first (SPEC C10,
+ * see `loop_budget.ts`). It counts as pending until then: a pause, a stop or a detach in between has the same effect as during
+ * any other read, and nothing is delivered after them.
+ *
+ * The next read begins one microtask after a callback. So the answers of many connections in one turn of the event loop leave
+ * together, while their receivers are awake: 1 KiB echo by protocol over 100 connections is a tenth faster.
+ *
+ * For a plain protocol bytes are read into a block (see `receive_buffer.ts`) and handed out as a copy; for a buffered one into
+ * its own memory. The size of a read follows the sizes of those before it (see `read_size_predictor.ts`): an idle connection
+ * waits with 1.5 KiB, and a message of 100 KiB is read in one call if such messages came before.
  *
  * @module
  */
@@ -53,45 +58,45 @@ type State =
   | "detached"
   | "ended";
 
-/** Whose memory is read into: ours, a protocol's, or nobody's, as the bytes were given away before. */
-type Source = "landing" | "given away" | BufferedProtocolLike;
+/** Where the bytes of a read are: in a block of the pump, in memory that is handed out as it is, or in a protocol's own. */
+type Source = "block" | "handed out" | BufferedProtocolLike;
 
-/** What a pump needs of the transport it belongs to. */
+/** What a pump needs of its transport. */
 export interface ReadPumpOwner {
-  /** The stream ended, and the protocol was told; `keepOpen` is what it answered. */
+  /** Called at the end of the stream, with what `eofReceived` returned. */
   readingEnded(keepOpen: boolean): void;
-  /** A read failed. */
+  /** Called when a read fails. */
   readingFailed(error: Error): void;
 }
 
-/** Reads from a conn, for a protocol. */
+/** Reads from a conn and calls a protocol. */
 export class ReadPump {
   readonly #conn: ConnLike;
   readonly #callbacks: Callbacks;
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
   #bytesRead = 0;
-  readonly #expectation = new ReadSizePredictor();
-  /** For a plain protocol. */
-  #landing: ReceiveBuffer | null = null;
-  /** Where the read under way, or what was kept, lies, and whose memory that is. */
+  readonly #predictor = new ReadSizePredictor();
+  /** The block of a plain protocol's reads; made at the first. */
+  #receiveBuffer: ReceiveBuffer | null = null;
+  /** The memory of the pending read, or of the bytes that are kept, and its kind. */
   #memory: Uint8Array = NO_MEMORY;
-  #source: Source = "landing";
-  /** How much was kept; `null` for the end of the stream. */
+  #source: Source = "block";
+  /** The number of bytes that are kept; `null` for the end of the stream. */
   #kept: number | null = 0;
   readonly #budget = new LoopBudget();
   #sawEnd = false;
   #discarded = 0;
-  /** The promise of the read begun last, and who rides on it. */
-  #promise: Promise<unknown> | null = null;
-  #rider: (() => unknown) | null = null;
-  #readOn: (() => void) | null = null;
-  /** Who waits for the end of discarding, or for what the read under way brings. */
-  #settled: ((n: number | null) => void) | null = null;
+  /** The promise of the latest read, and what is called before it settles. */
+  #pending: Promise<unknown> | null = null;
+  #afterRead: (() => unknown) | null = null;
+  #readNext: (() => void) | null = null;
+  /** Resolves the promise of {@linkcode discard} or {@linkcode detach}. */
+  #onSettled: ((n: number | null) => void) | null = null;
 
   /**
    * @param conn What to read from
-   * @param callbacks What to hand the bytes to
+   * @param callbacks What to pass the bytes to
    * @param owner The transport
    */
   constructor(conn: ConnLike, callbacks: Callbacks, owner: ReadPumpOwner) {
@@ -106,22 +111,22 @@ export class ReadPump {
     return state === "init" || state === "reading" || state === "delivering" || state === "due";
   }
 
-  /** Whether a callback that takes what a read brought is running, or has just returned. */
+  /** Whether a callback that takes bytes runs, or has just returned. */
   get delivering(): boolean {
     return this.#state === "delivering";
   }
 
-  /** How many bytes the reads brought. */
+  /** The number of bytes read. */
   get bytes(): number {
     return this.#bytesRead;
   }
 
-  /** Whether the conn said that its stream has ended. */
+  /** Whether a read found the end of the stream. */
   get sawEnd(): boolean {
     return this.#sawEnd;
   }
 
-  /** Begins, unless it was paused before. */
+  /** Begins to read, unless it is paused. */
   start(): void {
     if (this.#state === "init") this.#read();
   }
@@ -142,7 +147,7 @@ export class ReadPump {
     }
   }
 
-  /** Lets them come again: what was kept in a moment, not from inside this call. */
+  /** Lets callbacks come again. What was kept is delivered in a microtask, not inside this call. */
   resume(): void {
     switch (this.#state) {
       case "paused":
@@ -159,18 +164,18 @@ export class ReadPump {
   }
 
   /**
-   * Waits for the end of the read under way. See {@linkcode ReadTransport.afterRead}.
+   * Waits for the end of the pending read. See {@linkcode ReadTransport.afterRead}.
    *
-   * @param settle Called when what the read brought was dealt with; at once if none is under way
-   * @returns What it returns or throws: the promise of the read, so that it costs none of its own
+   * @param settle Called when the read has settled and its bytes are delivered; at once if no read is pending
+   * @returns Settles with what `settle` returns or throws. It is the promise of the read itself, which saves one
    */
   afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
-    if (this.#state !== "reading" && !UNDER_WAY.has(this.#state)) return new Promise((resolve) => resolve(settle()));
-    this.#rider = settle;
-    return this.#promise as Promise<T>;
+    if (this.#state !== "reading" && !PENDING.has(this.#state)) return new Promise((resolve) => resolve(settle()));
+    this.#afterRead = settle;
+    return this.#pending as Promise<T>;
   }
 
-  /** Ends: nothing is delivered any more, and no read is begun. */
+  /** Ends reading: no read begins, and nothing is delivered. */
   stop(): void {
     switch (this.#state) {
       case "reading":
@@ -186,14 +191,14 @@ export class ReadPump {
   }
 
   /**
-   * After {@linkcode stop}: reads and drops everything to the end of the stream.
+   * After {@linkcode stop}: reads and drops everything up to the end of the stream.
    *
-   * @returns Settles at the end of the stream, also if that is an error
+   * @returns Resolves at the end of the stream, or when a read fails
    */
   discard(): Promise<unknown> {
-    const done = new Promise<number | null>((resolve) => this.#settled = resolve);
+    const done = new Promise<number | null>((resolve) => this.#onSettled = resolve);
     if (this.#state !== "stopping") {
-      this.#lendForDiscarding();
+      this.#acquireForDiscarding();
       this.#issue();
     }
     this.#state = "discarding";
@@ -201,28 +206,28 @@ export class ReadPump {
   }
 
   /**
-   * After {@linkcode stop}: reads and drops the bytes that are there already, within bounds.
+   * After {@linkcode stop}: reads and drops the bytes that have arrived, at most 1 MiB.
    *
-   * @returns Settles when none are left
+   * @returns Resolves when none are left
    */
-  async dropWhatLiesThere(): Promise<void> {
-    // A read that waits for bytes found none. One that waits for its turn may have left some.
+  async dropReceived(): Promise<void> {
+    // A read that waits for bytes found none. A read that waits for its turn may have left some.
     if (this.#isStopping()) await afterHandOver();
     if (this.#isStopping()) return;
     this.discard();
     for (let before = -1; before < this.#discarded && this.#discarded < MOST_DROPPED;) {
       before = this.#discarded;
-      // A read that finds bytes settles within two hops of the microtask queue; a later one would have to wait for them.
+      // A read that finds bytes settles within two microtasks.
       for (let hops = 0; hops < 4; hops++) await null;
       await afterHandOver();
     }
   }
 
   /**
-   * Ends because somebody else takes the conn over.
+   * Ends reading, for a new owner of the conn.
    *
-   * @returns What the read under way will bring, `null` being the end of the stream; or `null` if none is under way
-   * @throws {Deno.errors.InvalidData} If bytes were kept
+   * @returns The bytes of the pending read, `null` at the end of the stream; or `null` if no read is pending
+   * @throws {Deno.errors.InvalidData} If bytes are kept
    */
   detach(): Promise<Uint8Array | null> | null {
     switch (this.#state) {
@@ -235,8 +240,8 @@ export class ReadPump {
       case "keeping": {
         const memory = this.#memory;
         this.#state = "detached";
-        this.#landing?.abandon();
-        return new Promise<number | null>((resolve) => this.#settled = resolve)
+        this.#receiveBuffer?.abandon();
+        return new Promise<number | null>((resolve) => this.#onSettled = resolve)
           .then((n) => n === null ? null : new Uint8Array(memory.subarray(0, n)));
       }
       default:
@@ -252,12 +257,12 @@ export class ReadPump {
   #read(): void {
     const { buffered } = this.#callbacks;
     if (buffered === null) {
-      this.#offer();
+      this.#acquire();
     } else {
       this.#state = "delivering";
-      const memory = this.#callbacks.getBuffer(this.#expectation.issue());
-      // The protocol failed, or paused, or closed.
-      if (memory === null || (this.#state as State) !== "delivering") return this.#expectation.settle();
+      const memory = this.#callbacks.getBuffer(this.#predictor.issue());
+      // getBuffer() failed, paused or closed.
+      if (memory === null || (this.#state as State) !== "delivering") return this.#predictor.settle();
       this.#memory = memory;
       this.#source = buffered;
     }
@@ -265,24 +270,24 @@ export class ReadPump {
     this.#issue();
   }
 
-  #offer(): void {
-    this.#landing ??= new ReceiveBuffer();
-    this.#memory = this.#landing.acquire(this.#expectation.issue());
-    this.#source = "landing";
+  #acquire(): void {
+    this.#receiveBuffer ??= new ReceiveBuffer();
+    this.#memory = this.#receiveBuffer.acquire(this.#predictor.issue());
+    this.#source = "block";
   }
 
-  #lendForDiscarding(): void {
-    this.#landing ??= new ReceiveBuffer();
-    this.#memory = this.#landing.acquire(this.#expectation.size);
-    this.#source = "landing";
+  #acquireForDiscarding(): void {
+    this.#receiveBuffer ??= new ReceiveBuffer();
+    this.#memory = this.#receiveBuffer.acquire(this.#predictor.size);
+    this.#source = "block";
   }
 
   #issue(): void {
-    this.#promise = readFrom(this.#conn, this.#memory).then(this.#onRead, this.#onError);
+    this.#pending = readFrom(this.#conn, this.#memory).then(this.#onRead, this.#onError);
   }
 
   readonly #onRead = (n: number | null): unknown => {
-    // Until its turn comes, what was read counts as still being read: so it may be kept, or dropped, as after any read.
+    // The state stays as it is until the turn comes: the read counts as pending.
     const turn = n === null ? null : this.#budget.spend(costOfCall(n));
     return turn === null ? this.#landed(n) : turn.then(() => this.#landed(n));
   };
@@ -292,17 +297,17 @@ export class ReadPump {
     if (n !== null && (n > this.#memory.length || this.#memory.length === 0)) {
       return this.#onError(detachedError("read"));
     }
-    const rider = this.#rider;
-    this.#rider = null;
-    this.#expectation.settle();
+    const rider = this.#afterRead;
+    this.#afterRead = null;
+    this.#predictor.settle();
     this.#arrived(n);
     if (rider !== null) return rider();
   }
 
   readonly #onError = (thrown: unknown): unknown => {
-    const rider = this.#rider;
-    this.#rider = null;
-    this.#expectation.settle();
+    const rider = this.#afterRead;
+    this.#afterRead = null;
+    this.#predictor.settle();
     const { reading } = this;
     const wanted = reading || this.#state === "keeping";
     const cause = this.#memory.length === 0 ? detachedError("read") : thrown;
@@ -316,14 +321,14 @@ export class ReadPump {
     else this.#bytesRead += n;
     switch (this.#state) {
       case "reading":
-        if (n !== null) this.#expectation.note(n, this.#memory.length);
+        if (n !== null) this.#predictor.note(n, this.#memory.length);
         this.#deliver(n);
         break;
       case "keeping":
-        // A protocol's memory is in use while a read is under way, and no longer (SPEC M3).
-        if (n !== null && this.#source !== "landing") {
+        // A protocol's memory is in use while a read is pending, and no longer (SPEC M3).
+        if (n !== null && this.#source !== "block") {
           this.#memory = copyOf(this.#memory, n);
-          this.#source = "given away";
+          this.#source = "handed out";
         }
         this.#kept = n;
         this.#state = "kept";
@@ -331,7 +336,7 @@ export class ReadPump {
       case "discarding":
         if (n === null) return this.#end(n);
         this.#discarded += n;
-        if (this.#source !== "landing") this.#lendForDiscarding();
+        if (this.#source !== "block") this.#acquireForDiscarding();
         this.#issue();
         break;
       default:
@@ -357,28 +362,28 @@ export class ReadPump {
       else this.#deliverElsewhere(n);
     }
     if (this.#state === "delivering") {
-      // Made when it is needed first: a protocol that reads on demand never does.
+      // Made when it is needed: a protocol that reads on demand needs none.
       queueMicrotask(
-        this.#readOn ??= () => {
+        this.#readNext ??= () => {
           if (this.#state === "delivering") this.#read();
         },
       );
     }
   }
 
-  /** What lies at the start of the memory, to be given away. */
+  /** The first bytes of the memory, to be handed out. */
   #bytes(n: number): Bytes {
     switch (this.#source) {
-      case "landing":
-        return this.#landing!.copy(n);
-      case "given away":
+      case "block":
+        return this.#receiveBuffer!.copy(n);
+      case "handed out":
         return this.#memory as Bytes;
       default:
         return copyOf(this.#memory, n);
     }
   }
 
-  /** The protocol was switched to a buffered one while the read was under way: its bytes go to other memory. */
+  /** Delivers to a buffered protocol that was set while the read was pending: copies the bytes into its memory. */
   #deliverElsewhere(n: number): void {
     const memory = this.#callbacks.getBuffer(n);
     if (memory === null || this.#state !== "delivering") return this.#keepForLater(n);
@@ -386,9 +391,9 @@ export class ReadPump {
     const fit = Math.min(n, memory.length);
     memory.set(bytes.subarray(0, fit));
     if (fit < n) {
-      // The rest is kept, and due unless the callback pauses.
+      // The rest is kept; it is due unless the callback pauses.
       this.#memory = bytes.subarray(fit);
-      this.#source = "given away";
+      this.#source = "handed out";
       this.#kept = n - fit;
       this.#state = "due";
       queueMicrotask(() => this.#deliverKept());
@@ -404,16 +409,16 @@ export class ReadPump {
 
   #end(n: number | null = null): void {
     this.#state = "ended";
-    this.#settled?.(n);
-    this.#settled = null;
-    this.#landing?.release();
+    this.#onSettled?.(n);
+    this.#onSettled = null;
+    this.#receiveBuffer?.release();
     this.#memory = NO_MEMORY;
-    this.#source = "landing";
+    this.#source = "block";
   }
 }
 
-/** The states in which a read is under way. */
-const UNDER_WAY: ReadonlySet<State> = new Set(["reading", "keeping", "stopping", "discarding", "detached"]);
+/** The states in which a read is pending. */
+const PENDING: ReadonlySet<State> = new Set(["reading", "keeping", "stopping", "discarding", "detached"]);
 
 const NO_MEMORY = new Uint8Array(0);
 const MOST_DROPPED = 1 << 20;

@@ -35,8 +35,8 @@ export interface ConnLike {
   readonly remoteAddr?: Deno.Addr;
 }
 
-// A conn that throws instead of rejecting, against the contract, counts as one that rejects: those who call it are called by
-// the microtask queue, where an error would end the program.
+// A conn that throws instead of rejecting, against the contract, counts as one that rejects: the calls are made in microtasks,
+// where an error would end the program.
 
 /**
  * Begins to read.

@@ -1,9 +1,9 @@
 /**
  * A {@linkcode ConnLike} over a `node:stream` Duplex, such as a socket of `node:net` or `node:tls`.
  *
- * The stream stays in paused mode: a read takes what it has buffered, and otherwise waits for it to say that there is
- * more, has ended or has failed. All of that is looked up on the stream itself each time, never remembered from events,
- * so nothing is missed that happened while nobody read.
+ * The stream stays in paused mode: a read takes what it has buffered, or else waits for an event: more bytes, the end or an
+ * error. The state is read from the stream itself each time, and not remembered from events, so nothing is missed that
+ * happened between two reads.
  *
  * @module
  */

@@ -284,5 +284,5 @@ function typeName(value: unknown): string {
   return typeof value === "object" && value !== null ? value.constructor?.name ?? "object" : typeof value;
 }
 
-// close() returns nothing, and there is nobody else to tell.
+// close() returns nothing, so no caller can be told.
 function ignore(): void {}

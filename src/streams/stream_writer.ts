@@ -11,12 +11,13 @@ import { ClosedError } from "../common/errors.ts";
 import { handled, observed, rejected } from "../common/handled.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
 import { FileSource, type SendFileOptions } from "./send_file.ts";
+import { aSignal, type Check, checkOptions } from "../common/options.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
 import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
 import { type BlockSource, sendBlocks, takesSources } from "../transport/block_source.ts";
 import type { ExtraInfo, Transport } from "../transport/types.ts";
 
-/** What a writer needs of the protocol of its transport. A {@linkcode StreamReaderProtocol} has it. */
+/** The part of a protocol that a writer needs: back pressure and the end. A {@linkcode StreamReaderProtocol} has it. */
 export interface FlowControl {
   /** Resolves when writing is not paused, rejects when the connection is lost. */
   drain(): Promise<void>;
@@ -54,10 +55,10 @@ export class StreamWriter implements AsyncDisposable {
   #writable: WritableStream<Uint8Array> | null = null;
 
   /**
-   * Makes a writer on a transport, whose protocol knows when writing is paused.
+   * Makes a writer on a transport. Usually `openConnection` and servers do.
    *
    * @param transport Where to write
-   * @param protocol The protocol of the transport, which knows when writing is paused
+   * @param protocol The protocol of the transport, which gets `pauseWriting` and `connectionLost`
    * @param reader The reader of the same connection, whose error `drain` throws; `null` if there is none
    */
   constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
@@ -100,8 +101,14 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Deno.errors.ConnectionReset} If the connection is lost
    */
   drain(options?: ReadOptions): Promise<void> {
-    const signal = options?.signal;
-    if (signal?.aborted) return rejected(signal.reason);
+    let signal: AbortSignal | undefined;
+    if (options !== undefined) {
+      try {
+        signal = signalOf("drain", options);
+      } catch (error) {
+        return rejected(error);
+      }
+    }
     const error = this.#reader?.exception() ?? null;
     if (error !== null) return rejected(error);
     const drained = this.#drain();
@@ -119,10 +126,10 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection was lost with, or `signal.reason`
    */
   sendall(data: Uint8Array, options?: ReadOptions): Promise<void> {
-    const signal = options?.signal;
+    let signal: AbortSignal | undefined;
     try {
       this.#checkOpen("send");
-      throwIfAborted(signal);
+      if (options !== undefined) signal = signalOf("send", options);
     } catch (error) {
       return rejected(error);
     }
@@ -149,12 +156,13 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection was lost with, or `signal.reason`
    */
   sendfile(file: Deno.FsFile | string, options: SendFileOptions = {}): Promise<number> {
-    const { signal, ...part } = options;
+    let signal: AbortSignal | undefined;
     let source: FileSource;
     try {
       this.#checkOpen("send a file");
-      throwIfAborted(signal);
-      source = new FileSource(file, part);
+      signal = signalOf("send a file", options, { offset: anyValue, count: anyValue });
+      // The source checks their values.
+      source = new FileSource(file, { offset: options.offset, count: options.count });
     } catch (error) {
       return rejected(error);
     }
@@ -198,7 +206,14 @@ export class StreamWriter implements AsyncDisposable {
    */
   waitClosed(options?: ReadOptions): Promise<void> {
     const closed = handled(this.#flow.waitClosed());
-    const outcome = options?.signal === undefined ? closed : handled(abortable(closed, options.signal));
+    let outcome = closed;
+    if (options !== undefined) {
+      try {
+        outcome = handled(abortable(closed, signalOf("wait for the end", options)));
+      } catch (error) {
+        return rejected(error);
+      }
+    }
     // While something awaits the end, the wait for it keeps the process alive; else it does not (SPEC W7).
     return observed(outcome, () => this.transport.ref());
   }
@@ -219,7 +234,7 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
-   * Goes over to TLS, after what was written is sent. As `asyncio.StreamWriter.start_tls`, and, beyond it, on the server side.
+   * Upgrades the connection to TLS, after what was written is sent. As `asyncio.StreamWriter.start_tls`, and, beyond it, on the server side.
    *
    * Reader and writer stay the same. It works after any earlier traffic; but bytes that the peer sent in plain text beyond
    * what was read are an attempt to have them taken for encrypted ones (CVE-2011-0411), and end the connection.
@@ -238,9 +253,9 @@ export class StreamWriter implements AsyncDisposable {
   /**
    * Tells about the connection. As `asyncio.StreamWriter.get_extra_info`.
    *
-   * @param name What to tell: "peername", "sockname", "conn" or "tls"
-   * @param defaultValue What to return if it is not known
-   * @returns The answer, or the default
+   * @param name The name of the information, such as "peername", "sockname", "conn" or "tls"
+   * @param defaultValue The result if it is not known
+   * @returns The information, or the default
    */
   getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
     return this.transport.getExtraInfo(name, defaultValue as D);
@@ -312,6 +327,15 @@ export class StreamWriter implements AsyncDisposable {
     if (this.#file !== null) throw new Deno.errors.Busy(`Cannot ${doing}: a file is being sent`);
   }
 }
+
+/** The signal of the options of a call that waits. */
+function signalOf(doing: string, options: ReadOptions, others: Record<string, Check> = {}): AbortSignal | undefined {
+  checkOptions(doing, options, { signal: aSignal, ...others });
+  throwIfAborted(options.signal);
+  return options.signal;
+}
+
+const anyValue: Check = () => null;
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));

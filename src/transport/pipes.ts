@@ -1,9 +1,9 @@
 /**
- * Transports of one direction alone: this process's stdin and stdout, the pipes of another one, a file, any Web Stream.
+ * Transports of one direction: this process's stdin and stdout, the pipes of a child process, a file, any Web Stream.
  *
- * Each is a {@linkcode ConnTransport} over a conn of one stream. What sets a pipe apart from a connection is its end: with
- * its only direction all of it is over. So a read pipe closes at the end of the stream, whatever `eofReceived` answers, and a
- * write pipe after `writeEof`. The protocol of a write pipe hears of writing and of the loss alone.
+ * Each is a {@linkcode ConnTransport} over a conn of one stream. A pipe differs from a connection in its end: when its only
+ * direction ends, the pipe is closed. So a read pipe closes at the end of the stream, whatever `eofReceived` returns, and a
+ * write pipe after `writeEof`. The protocol of a write pipe gets no read callbacks.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import { aFunction, type Check, checkOptions } from "../common/options.ts";
 import type { BaseProtocolLike, BaseTransport, ProtocolLike } from "./types.ts";
 import type { ReadTransport, StreamProtocolLike, WriteTransport } from "./types.ts";
 
-/** What can be read from: a stream, or what has one, such as `Deno.stdin` and `Deno.FsFile`. */
+/** A stream to read from, or an object that has one, such as `Deno.stdin` and `Deno.FsFile`. */
 export type ReadablePipe = ReadableStream<Uint8Array> | { readonly readable: ReadableStream<Uint8Array> };
 
-/** What can be written to: a stream, or what has one, such as `Deno.stdout` and `Deno.FsFile`. */
+/** A stream to write to, or an object that has one, such as `Deno.stdout` and `Deno.FsFile`. */
 export type WritablePipe = WritableStream<Uint8Array> | { readonly writable: WritableStream<Uint8Array> };
 
-/** A pipe to read from, and what was made for it. */
+/** The transport and the protocol of a pipe to read from. */
 export interface ReadPipeConnection<P> {
   /** The transport. */
   transport: ReadTransport;
-  /** What the factory made. */
+  /** The protocol that the factory made. */
   protocol: P;
 }
 
-/** A pipe to write to, and what was made for it. */
+/** The transport and the protocol of a pipe to write to. */
 export interface WritePipeConnection<P> {
   /** The transport. */
   transport: WriteTransport;
-  /** What the factory made. */
+  /** The protocol that the factory made. */
   protocol: P;
 }
 
@@ -45,7 +45,7 @@ export interface WritePipeConnection<P> {
  * `connectionLost(null)`.
  *
  * @param protocolFactory Makes the protocol; a {@linkcode StreamReaderProtocol} feeds a {@linkcode StreamReader}
- * @param pipe The stream, or what has it as `readable`; `getExtraInfo("pipe")` tells it
+ * @param pipe The stream, or an object that has it as `readable`; `getExtraInfo("pipe")` returns it
  * @returns The transport and the protocol, after `connectionMade`
  * @throws {TypeError} If it is no such pipe, or its stream is locked
  * @throws {Error} What `connectionMade` threw
@@ -78,12 +78,12 @@ export async function connectReadPipe<P extends StreamProtocolLike>(
  * Writes to a pipe for a protocol. As asyncio's `loop.connect_write_pipe`.
  *
  * The stream is locked from then on, and closed with the transport: so is this process's stdout, if that is the pipe. When
- * the reader of the pipe goes away, a write that it has not taken fails, and `connectionLost` is called with
- * `Deno.errors.BrokenPipe`; without a write Deno does not tell of it.
+ * the reader of the pipe closes it, a write that it has not taken fails, and `connectionLost` is called with
+ * `Deno.errors.BrokenPipe`; without a write Deno does not report it.
  *
  * @param protocolFactory Makes the protocol, of any kind: only `connectionMade`, `pauseWriting`, `resumeWriting` and
  * `connectionLost` are called. A {@linkcode StreamReaderProtocol} serves a {@linkcode StreamWriter}
- * @param pipe The stream, or what has it as `writable`; `getExtraInfo("pipe")` tells it
+ * @param pipe The stream, or an object that has it as `writable`; `getExtraInfo("pipe")` returns it
  * @returns The transport and the protocol, after `connectionMade`
  * @throws {TypeError} If it is no such pipe, or its stream is locked
  * @throws {Error} What `connectionMade` threw
@@ -137,7 +137,7 @@ export class ReadPipeTransport extends ConnTransport {
   }
 }
 
-/** A transport over a writable stream. It reads, too, but only to learn of a reader that goes away. */
+/** A transport over a writable stream. It also reads, but only to notice that the stream fails. */
 export class WritePipeTransport extends ConnTransport {
   readonly #calls: WriteCalls;
 
@@ -166,12 +166,12 @@ export class WritePipeTransport extends ConnTransport {
     super.report({ ...context, protocol: this.getProtocol() }, audience);
   }
 
-  // A protocol that reads on demand pauses its transport at once. There is nothing here to hold back.
+  // A protocol that reads on demand pauses its transport at once. A write pipe has no data to hold back.
   override pauseReading(): void {}
   override resumeReading(): void {}
 }
 
-/** Hands a protocol the callbacks of a write pipe, and keeps those of reading from it. */
+/** Passes the callbacks of writing to a protocol, and drops those of reading. */
 class WriteCalls implements ProtocolLike {
   #protocol!: BaseProtocolLike;
 

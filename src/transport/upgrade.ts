@@ -1,26 +1,26 @@
 /**
- * Going over from one conn to another under a transport that stays: what is known while it goes on.
+ * State of replacing a transport's conn (STARTTLS). The transport, its protocol and its water marks stay.
  *
  * @module
  */
 import type { ConnLike } from "../conn/conn.ts";
 import type { TlsInfo } from "./types.ts";
 
-/** What an upgrade makes of a conn. */
+/** The result of an upgrade. */
 export interface Upgraded {
-  /** The conn to go on with. */
+  /** The conn that replaces the one before. */
   conn: ConnLike;
-  /** What there is to tell of it. */
+  /** What is known of its TLS. */
   info: TlsInfo;
 }
 
-/** An upgrade that is being made: first what was written is flushed, then a handshake made. */
+/** An upgrade under way: first what was written is flushed, then the handshake is made. */
 export class Upgrade {
   /** Resolves when what was written before is sent; rejects when the connection is lost before. */
   readonly flushed: Promise<void>;
   /** Resolves {@linkcode flushed}. */
   setFlushed!: () => void;
-  /** Whether the protocol wants to read when it is done. */
+  /** Whether reading resumes after the upgrade. */
   wantsToRead: boolean;
   readonly #abort = new AbortController();
 

@@ -1,10 +1,11 @@
 /**
- * The hysteresis of a write buffer: pure, told a size and answering what to do.
+ * The hysteresis of a write buffer, as a pure function of its size.
  *
- * Above `high` it says pause, once; at or below `low` it says resume, once; strictly in turn (SPEC W1, W2).
+ * Above `high` it returns "pause", once; at or below `low` it returns "resume", once; strictly alternating (SPEC W1, W2).
  *
  * @module
  */
+import { describe } from "../common/describe.ts";
 import type { WriteBufferLimits } from "./types.ts";
 
 /** The default high-water mark, in bytes. */
@@ -29,10 +30,10 @@ export class WaterMarks {
    * @throws {TypeError} If one is not a number
    * @throws {RangeError} Unless high ≥ low ≥ 0
    */
-  set({ high, low }: { high?: number; low?: number } = {}): void {
+  set({ high, low }: { high?: number | undefined; low?: number | undefined } = {}): void {
     for (const [name, value] of Object.entries({ high, low })) {
       if (value !== undefined && typeof value !== "number") {
-        throw new TypeError(`Cannot set the write buffer limits: ${name} must be a number, not "${value}"`);
+        throw new TypeError(`Cannot set the write buffer limits: ${name} must be a number, not ${describe(value)}`);
       }
     }
     const newHigh = high ?? (low === undefined ? DEFAULT_HIGH : 4 * low);
@@ -40,7 +41,7 @@ export class WaterMarks {
     // Written so that NaN is refused as well.
     if (!(newHigh >= newLow && newLow >= 0)) {
       throw new RangeError(
-        `Cannot set the write buffer limits: high "${newHigh}" must be at least low "${newLow}", and low at least 0`,
+        `Cannot set the write buffer limits: high ${newHigh} must be at least low ${newLow}, and low at least 0`,
       );
     }
     this.#high = newHigh;

@@ -187,6 +187,29 @@ Deno.test("no promise of a writer or transport needs awaiting, in any state, wha
   assertEquals([outcome.code, outcome.stdout.trim()], [0, "survived 26"], outcome.stderr);
 });
 
+Deno.test("options of calls that wait are checked, and a typo is told [V2]", async () => {
+  const [conn, peer] = connPair();
+  const { writer } = await openConnection({ conn });
+  const bad: [unknown, string][] = [
+    [{ signal: 7 }, "signal must be an AbortSignal"],
+    [{ signl: undefined }, 'did you mean "signal"?'],
+    [null, "the options must be an object"],
+  ];
+  for (const [options, message] of bad) {
+    const any = options as never;
+    await assertRejects(() => writer.drain(any), TypeError, message);
+    await assertRejects(() => writer.sendall(bytes("x"), any), TypeError, message);
+    await assertRejects(() => writer.sendfile("/dev/null", any), TypeError, message);
+    await assertRejects(() => writer.waitClosed(any), TypeError, message);
+  }
+  writer.write("fine");
+  await writer.drain({ signal: undefined });
+  await writer.sendall(bytes("!"), {});
+  assertEquals(await peer.read(new Uint8Array(10)), 5);
+  await writer.close();
+  peer.close();
+});
+
 Deno.test("an error is still told to who awaits it [S3]", async () => {
   const [conn, peer] = connPair();
   const { writer }: StreamConnection = await openConnection({ conn });

@@ -6,10 +6,10 @@
 import type { ConnLike } from "./conn.ts";
 
 /**
- * Makes a conn whose first bytes are those that a read under way on another brings.
+ * Makes a conn whose first bytes come from a pending read on another conn.
  *
  * @param conn The other conn
- * @param readUnderWay What the read brings; `null` for the end of the stream
+ * @param readUnderWay Resolves with the bytes of that read, or `null` at EOF
  * @returns The conn
  */
 export function prepended(conn: ConnLike, readUnderWay: Promise<Uint8Array | null>): ConnLike {

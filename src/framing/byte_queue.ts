@@ -2,7 +2,7 @@
  * A queue of bytes: what a decoder reads from, and the buffer inside a stream reader.
  *
  * Theory of operation. The bytes lie together in one block of the pool, between `#start` and `#end`. What is taken is a copy (see
- * `handed_out.ts`), so it never changes, and whoever detaches it harms nothing that is still in the queue (SPEC M5). Where the
+ * `handed_out.ts`), so it never changes, and detaching it affects nothing that is still in the queue [M5]. Where the
  * room behind `#end` does not suffice, the bytes move to a block of twice the size, which makes a byte cost O(1) however it was
  * chunked. An empty queue releases its block, so memory is in use only while there are bytes.
  *

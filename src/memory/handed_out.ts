@@ -26,7 +26,7 @@ export const LARGEST_SHARED = 1024;
 /** The largest window, in bytes, and the largest piece that is worth one: 512 bytes take 170 ns so. */
 const LARGEST_WINDOW = 1024;
 const LARGEST_IN_WINDOW = 512;
-/** A slab or a window is at most so many times the size of the piece that it is made for. */
+/** The largest size of a slab or a window, as a multiple of the piece that it is made for. */
 const PIECES = 32;
 /** How many small pieces of a connection have a buffer of their own before they share slabs: short connections need none. */
 const UNSHARED_PIECES = 32;

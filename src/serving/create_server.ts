@@ -56,7 +56,7 @@ export interface ServeOptions {
 export interface ListenOptions extends ServeOptions {
   /**
    * The host name or address to listen on, or several; "0.0.0.0" by default. Every address of a name is bound, all on one
-   * port, all or none. Where the system's "::" accepts IPv4 too, "0.0.0.0" beside it needs no listener of its own: IPv4
+   * port, all or none. Where the system's "::" accepts IPv4 too, "0.0.0.0" needs no listener of its own: IPv4
    * clients have addresses such as "::ffff:192.0.2.1" then.
    */
   hostname?: string | string[] | undefined;
@@ -201,7 +201,7 @@ function checkListenOptions(options: ListenOptions): void {
     throw new TypeError("Cannot serve: there is neither a hostname, nor a port, nor a listener");
   }
   if (tls !== undefined) checkTlsServerOptions(tls, listener && "a listener that is given");
-  // An unstable call ends the process without its flag, so the look comes before the leap.
+  // Without its flag an unstable call ends the process, so the flag is checked first.
   if (reusePort && !("listenDatagram" in Deno && typeof Deno.listenDatagram === "function")) {
     throw new Deno.errors.NotSupported('Cannot serve: reusePort "true" needs the flag --unstable-net');
   }

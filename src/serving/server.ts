@@ -56,7 +56,7 @@ export interface ServerOptions {
   maxConnections?: number | undefined;
   /** Which clients are taken; `undefined` if all are. */
   admission?: AdmissionRules | undefined;
-  /** Where errors go. */
+  /** Gets the errors of the server. */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
   /** How long closing a connection may take, in milliseconds. */
   closeTimeout?: number | undefined;
@@ -133,7 +133,7 @@ export class Server implements AsyncDisposable {
   #keepsAlive = true;
 
   /**
-   * Made by {@linkcode createServer} and its kin only.
+   * Made only by the functions that open servers, such as {@linkcode createServer}.
    *
    * @param options What to serve, and where
    */
@@ -379,7 +379,7 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  /** The system releases an address only when the accept under way is told, which is in a later turn. */
+  /** Waits until the system has released the addresses, which takes until the pending accept rejects in a later turn. */
   async #release(): Promise<void> {
     // A listener that is not Deno's own may tell it nothing.
     const pause = new CancellableTimer(MOST_RELEASE);
@@ -416,7 +416,7 @@ export class Server implements AsyncDisposable {
 
   async #acceptFrom(listener: Deno.Listener): Promise<void> {
     const budget = new LoopBudget();
-    // A client that is connected already is accepted in a microtask. Whoever opens the server shall have it before.
+    // A waiting client is accepted in a microtask. The code that opens the server gets it before.
     for (let i = 0; i < MOST_AWAITS; i++) await undefined;
     while (this.#state === "serving") {
       while (this.#isFull()) await this.#pause(Infinity, this.#full);
@@ -460,7 +460,7 @@ export class Server implements AsyncDisposable {
     if (this.#isClosed() || clientErrors.some((Class) => thrown instanceof Class)) return;
     const error = toNetError(thrown, "accept");
     if (thrown instanceof Deno.errors.BadResource || thrown instanceof Deno.errors.Interrupted) {
-      this.#report({ message: "Cannot accept connections: somebody else closed the listener", error });
+      this.#report({ message: "Cannot accept connections: the listener was closed from outside", error });
       return this.close();
     }
     this.#report({ message: "Cannot accept connections for a while", error });

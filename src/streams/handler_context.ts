@@ -1,16 +1,16 @@
 /**
- * What a handler of streams is told beside its streams: its server, and when to end.
+ * The context of a stream handler: its server, and the signal to end.
  *
  * @module
  */
 import type { Server } from "../serving/server.ts";
 
-/** What a handler of {@linkcode startServer} gets as its third argument. */
+/** The third argument of a handler of {@linkcode startServer}. */
 export interface HandlerContext {
   /**
-   * Aborts when the server begins to shut down, or when the connection is lost. Made when it is first asked for.
+   * Aborts when the server begins to shut down, or when the connection is lost. Created on first use.
    *
-   * A handler that waits for something else than its reader watches it, so that a shutdown need not wait for the grace.
+   * A handler that waits for something other than its reader should watch it, so that a shutdown does not take the whole grace.
    */
   readonly signal: AbortSignal;
   /** The server that accepted the connection. */

@@ -211,7 +211,7 @@ export class ReadQueue {
     if (this.#governor.paused) this.#govern();
   }
 
-  /** Called when a decoder may have taken bytes out of the buffer by itself. */
+  /** To be called after a decoder may have taken bytes out of the buffer. */
   taken(): void {
     if (this.#governor.paused) this.#govern();
   }
@@ -285,7 +285,7 @@ export class ReadQueue {
     if (this.#target === target && this.buffer.length === 0) {
       this.#finish("result", n);
     } else {
-      // Something was fed or set meanwhile, by somebody else: these bytes come behind it.
+      // Other bytes were fed, or the state was set, meanwhile: these bytes follow.
       this.buffer.append(target.subarray(0, n));
       if (this.#state === "waiting") this.#tryAgain();
     }

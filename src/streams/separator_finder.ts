@@ -26,7 +26,7 @@ export class SeparatorFinder {
   }
 
   /**
-   * Looks for the first separator. A search for the same separators looks at no byte twice, as long as none is taken.
+   * Looks for the first separator. A search for the same separators examines no byte twice as long as none is taken.
    *
    * @param separators What to look for
    * @param limit The most bytes before the separator

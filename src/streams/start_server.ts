@@ -28,7 +28,7 @@ import { StreamReader } from "./stream_reader.ts";
  *
  * A handler that rejects or throws is reported to `onError`, or else to the exception handler, which prints one line that
  * names the peer. Not so if it rejects with the error its connection was lost with, such as a reset by the peer (also as a
- * `cause`): of that only an `onError` is told, so a peer that vanishes prints nothing.
+ * `cause`): such an error goes to `onError` only, so a peer that disappears prints nothing.
  *
  * @param handler Handles a connection: gets its reader, its writer, and a context with the server and a signal that aborts when
  * the server begins to shut down or the connection is lost

@@ -216,8 +216,8 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads into the caller's memory, as `Deno.Conn.read` does.
    *
    * When nothing is buffered the bytes come straight from the connection, without a copy, and the memory is in use until
-   * the promise settles. A read from the system cannot be taken back, so that nothing but bytes and the end of the
-   * connection settles it: what is fed or set meanwhile, by `setException` say, is told then. With a `signal` the bytes
+   * the promise settles. A read from the system cannot be cancelled, so only bytes and the end of the
+   * connection settle it; an exception set meanwhile is thrown after it. With a `signal` the bytes
    * are copied once, and the read can be given up at any time.
    *
    * @param p The memory
@@ -353,7 +353,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * @param options The `signal` that aborts the read
    * @returns The message; `null` if the stream has ended between two messages
    * @throws {TypeError} If the decoder is none
-   * @throws {IncompleteReadError} If the stream ends amid a message; its `partial` are the bytes that were there
+   * @throws {IncompleteReadError} If the stream ends inside a message; `partial` has its bytes
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    *
    * @example Messages with their length in front

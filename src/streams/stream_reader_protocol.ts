@@ -118,7 +118,7 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
    * @returns The memory
    */
   override getBuffer(sizeHint: number): Uint8Array {
-    // A read has to wait. The transport is not closed amid its call, but right after.
+    // A read has to wait. The transport may be closed for that, but not inside its own call.
     if (this.#idleCloser !== null) queueMicrotask(() => this.#idleCloser!.check());
     this.#target = this.#queue.lendTarget();
     if (this.#target !== null) return this.#target;
@@ -225,8 +225,8 @@ export class StreamReaderProtocol extends BufferedProtocol implements FlowContro
   }
 
   /**
-   * Reports why the handler failed. If it is what the connection was lost with, or the reason of the context's signal, only an
-   * `onError` is told (SPEC S4).
+   * Reports why the handler failed. If it is what the connection was lost with, or the reason of the context's signal, it goes
+   * to `onError` only [S4].
    */
   #report(context: ErrorContext): void {
     const { onError } = this.#options;

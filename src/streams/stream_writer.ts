@@ -50,7 +50,7 @@ export class StreamWriter implements AsyncDisposable {
   readonly #reader: StreamReader | null;
   readonly #budget = new LoopBudget();
   #state: "open" | "closed" = "open";
-  /** The file that is sent over a transport which cannot queue it; what is written meanwhile would come amid its bytes. */
+  /** The file being sent over a transport that cannot queue it. Writes meanwhile would be mixed with its bytes. */
   #file: Promise<unknown> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
 
@@ -119,7 +119,7 @@ export class StreamWriter implements AsyncDisposable {
    * Writes bytes without a copy, in order with everything else that is written.
    *
    * @param data The bytes, which must not change until the promise settles
-   * @param options `signal`: gives the transfer up; as nobody knows then how much of it was sent, the connection is aborted
+   * @param options `signal`: gives up the transfer. The number of bytes sent is unknown then, so the connection is aborted
    * @returns Resolves when the system has taken all of them, and all that was written before; need not be awaited
    * @throws {TypeError} If it is not a `Uint8Array`, or its memory is detached meanwhile, which ends the connection
    * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`

@@ -1,10 +1,10 @@
 /**
  * The lines of a reader as text.
  *
- * Theory of operation. Decoding line by line costs more than all else, so whole blocks are decoded, up to their last "\n",
- * and cut into lines as text. The bytes of a line are taken from the reader when the line is handed out, not before: what
- * follows it stays in the reader for whoever reads next. If somebody else takes bytes between two lines, the rest of the
- * decoded block is dropped and decoded again from where the reader is.
+ * Theory of operation. Decoding line by line would be the largest cost, so whole blocks are decoded, up to their last "\n",
+ * and cut into lines as text. The bytes of a line are taken from the reader when the line is handed out, not before: the
+ * bytes after it stay in the reader for the next read. If another call takes bytes between two lines, the rest of the
+ * decoded block is dropped and decoded again from the reader's position.
  *
  * In every encoding that is accepted each byte 10 is one "\n", and no other byte is. So the lines of the text and the
  * lines of the bytes are the same. Where a block decodes to as many UTF-16 units as it has bytes, each byte is one unit,
@@ -109,7 +109,7 @@ export class TextLines implements AsyncIterableIterator<string> {
   }
 
   #decodeBlock(): boolean {
-    // No line of the block is longer than the limit; where the first is, the read of a single line says so.
+    // No line of the block exceeds the limit. If the first line does, the read of a single line throws.
     const { buffer } = this.#queue;
     const length = buffer.lastIndexOf(LF, Math.min(BLOCK_SIZE, this.#limit + 1)) + 1;
     if (length === 0 || this.#decoder.encoding === STATEFUL) return false;

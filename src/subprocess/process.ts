@@ -278,7 +278,7 @@ export class SubprocessStreamProtocol extends SubprocessProtocol implements Flow
   }
 
   /**
-   * Ends a reader; of stdin, rejects those that drain it.
+   * Ends a reader; of stdin, rejects pending drains.
    *
    * @param fd 0 for stdin, 1 for stdout, 2 for stderr
    * @param error Why, or `null`

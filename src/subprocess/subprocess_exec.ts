@@ -1,5 +1,5 @@
 /**
- * Processes: starting one for a protocol, which is told of its output and of its exit.
+ * Starts a process for a protocol, which gets its output and its exit.
  *
  * Theory of operation. Up to four things end, in any order: the process, and each of its pipes. Each pipe is a transport of its
  * own, and may end before the process or after it (a child of the process may hold it). When all have ended the
@@ -11,8 +11,8 @@
  * | closing | `close()` was called or a callback failed: the process was killed, its pipes aborted    | lost          |
  * | lost    | all have ended; `connectionLost` is called in a later turn, once                        |               |
  *
- * Deno does not tell that nobody reads stdin any more until something is written to it. So stdin is closed when the process
- * exits, after what was written is sent.
+ * Deno reports that the reader of stdin is gone only at the next write. So stdin is closed when the process exits, after
+ * flushing.
  *
  * @module
  */
@@ -158,7 +158,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
   /** Calls `connectionMade`, and begins to read. If the protocol throws, so does this, when all has ended. */
   async start(): Promise<void> {
     const error = this.#callbacks.call(this.#protocol, "connectionMade", (protocol) => protocol.connectionMade(this));
-    // Also those that the protocol closed just now: a pipe reports its end only after its start.
+    // Pipes that the protocol has just closed are started too: a pipe reports its end only after its start.
     for (const pipe of this.#pipes) pipe.start();
     this.#child.status.then(returncodeOf, returncodeOfError).then((returncode) => this.#exited(returncode));
     if (error === null) return;
@@ -223,7 +223,7 @@ class ChildTransport implements SubprocessTransport, PipeOwner, CallbacksOwner {
     try {
       this.kill();
     } catch (error) {
-      // A process with other rights cannot be killed: without its pipes it is left to end by itself.
+      // A process of another user cannot be killed. It goes on without its pipes.
       if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     }
     // After the kill: before it a process that writes would end by SIGPIPE.

@@ -1,8 +1,8 @@
 /**
- * Where errors go that no caller waits for: a server's to its `onError`, all others to the exception handler, and without
- * one to `console.error`.
+ * Reports errors that no call rejects with: those of a server to its `onError`, others to the exception handler, and
+ * without one to `console.error`.
  *
- * Handlers are users' code. One that throws, or whose promise rejects, is itself reported, by `console.error`.
+ * Handlers are user code. If one throws, or its promise rejects, that is reported by `console.error`.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { asError } from "../common/errors.ts";
 import { promiseOf } from "../common/promise_of.ts";
 import type { BaseProtocolLike, BaseTransport } from "./types.ts";
 
-/** What is known about an error that no caller waits for: the argument of an exception handler and of `onError`. */
+/** An error that no call rejects with, and where it occurred: the argument of an exception handler and of `onError`. */
 export interface ErrorContext {
   /** What failed, such as "Handler failed". */
   message: string;
@@ -29,8 +29,8 @@ export interface ErrorContext {
 }
 
 /**
- * Who is told of an error: everyone, or only an `onError`. The latter is for what a peer did and a handler did not
- * catch, such as a reset: a program that did not ask for it is not told.
+ * Which handlers get an error: all, or only an `onError`. The latter is for errors that a peer caused and a handler did
+ * not catch, such as a reset: without an `onError` they are not printed.
  */
 export type Audience = "everyone" | "onError";
 
@@ -39,14 +39,14 @@ export type Audience = "everyone" | "onError";
  * have it; the errors on one that has not go to the exception handler.
  */
 export interface ErrorReporter {
-  /** Takes an error that no caller waits for. */
+  /** Reports an error that no call rejects with. */
   report(context: ErrorContext, audience?: Audience): void;
 }
 
 let handler: ((context: ErrorContext) => void) | null = null;
 
 /**
- * Sets what is called with errors that no caller waits for, such as a callback of a protocol that throws.
+ * Sets the function that gets errors that no call rejects with, such as what a callback of a protocol throws.
  *
  * Servers with an `onError` of their own send theirs there. Without a handler, errors are printed with `console.error`, one
  * line that names the peer, and the error. A handler that throws, or that is `async` and rejects, is printed as well.
@@ -115,7 +115,7 @@ export function callHandler(to: (context: ErrorContext) => void, context: ErrorC
  * Hands an error to the transport it happened on, or else to the exception handler. Never throws.
  *
  * @param context What is known about the error, with the transport
- * @param audience Who is told of it
+ * @param audience Which handlers get it
  */
 export function reportOnTransport(context: ErrorContext, audience: Audience = "everyone"): void {
   const { transport } = context;
@@ -133,7 +133,7 @@ function withPeername(context: ErrorContext): ErrorContext {
     const peername = context.transport?.getExtraInfo("peername");
     return peername === undefined ? context : { ...context, peername };
   } catch {
-    // A transport of somebody else's that fails here as well.
+    // A foreign transport may fail here as well.
     return context;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The protocol classes: methods that do nothing, to be overridden. As those of `asyncio.protocols`.
  *
- * Any object of the same shape will do; the classes only save writing the methods one does not need. Each method is declared
- * with its parameters, which an editor offers to whoever overrides it, and implemented without them.
+ * Any object of the same shape works; the classes only save writing methods that do nothing. Each method is declared with its
+ * parameters, which an editor then offers for an override, and implemented without them.
  *
  * @module
  */

@@ -144,7 +144,7 @@ export interface ReadTransport extends BaseTransport {
    * With it, `connectionLost` may come first.
    *
    * @param settle Called once when the read is over; at once if none is under way
-   * @returns What `settle` returns, or throws; it spares whoever waits for the read a promise of its own
+   * @returns What `settle` returns or throws; so the waiting read needs no promise of its own
    */
   afterRead?<T>(settle: () => T | Promise<T>): Promise<T>;
 }

@@ -1,5 +1,5 @@
 /**
- * What makes V8 faster for programs that handle much data. Nothing here happens by itself: a program asks for it.
+ * Makes V8 faster for programs that handle much data. Nothing of it is done unless a program asks for it.
  *
  * @module
  */

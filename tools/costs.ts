@@ -13,6 +13,8 @@ import type { Addresses, Usage } from "./costs/victim.ts";
 const CONNECTIONS = 200;
 const HEAVY_CONNECTIONS = 40;
 const REPETITIONS = 300;
+/** The number of connections whose memory the allocator is seen to keep. */
+const CROWD = 3000;
 
 /** The server process, seen from here. */
 class Victim implements AsyncDisposable {
@@ -189,6 +191,31 @@ for (const [what, unit, client, amount] of labours) {
   await pause(200);
   const after = await victim.usage();
   console.log(`| ${what} | ${((after.cpu - before.cpu) / amount).toFixed(unit === "ns a byte" ? 1 : 0)} ${unit} |`);
+}
+
+console.log(`\n| ${CROWD} clients with 60,000 bytes of a line | process | objects and buffers |`);
+console.log("| --- | --: | --: |");
+{
+  await using victim = new Victim();
+  const addresses = await victim.addresses();
+  const client = plain("lines", halfLine);
+  const start = await victim.usage();
+  const report = async (what: string) => {
+    const { rss, reachable } = await victim.usage();
+    const [process, objects] = [rss - start.rss, reachable - start.reachable].map((bytes) =>
+      Math.round(bytes / 2 ** 20)
+    );
+    console.log(`| ${what} | ${process} MiB | ${objects} MiB |`);
+  };
+  for (const [came, left] of [["they have come", "they have left"], ["as many have come again", "and left"]] as const) {
+    const conns: { close(): void }[] = [];
+    while (conns.length < CROWD) conns.push(...await Promise.all(Array.from({ length: 50 }, () => client(addresses))));
+    await pause(1500);
+    await report(came);
+    for (const conn of conns) conn.close();
+    await pause(1000);
+    await report(left);
+  }
 }
 
 function pause(ms: number): Promise<void> {

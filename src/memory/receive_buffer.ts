@@ -16,7 +16,8 @@ const NO_BLOCK: Bytes = new Uint8Array(0);
 /** The block of one connection's reads, one read at a time. */
 export class ReceiveBuffer {
   #block: Bytes = NO_BLOCK;
-  readonly #out = new HandOut();
+  /** Made when it is needed first: a stream reader copies by itself. */
+  #out: HandOut | null = null;
 
   /**
    * Acquires a block to read into. The one before is released.
@@ -46,7 +47,7 @@ export class ReceiveBuffer {
    * @returns The copy
    */
   copy(n: number): Bytes {
-    const bytes = this.#out.copy(this.#block, 0, n);
+    const bytes = (this.#out ??= new HandOut()).copy(this.#block, 0, n);
     this.release();
     return bytes;
   }

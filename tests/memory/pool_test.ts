@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { acquireBlock, BLOCK_SIZES, releaseBlock, SharedBlock } from "../../src/memory/pool.ts";
-import { SeededRandom } from "../../src/testing/mod.ts";
+import { acquireBlock, BLOCK_SIZES, releaseBlock } from "../../src/memory/pool.ts";
 
 Deno.test("acquireBlock() gives the smallest block that holds the size, and none that is in use", () => {
   for (const [i, size] of BLOCK_SIZES.entries()) {
@@ -46,27 +45,4 @@ Deno.test("releaseBlock() keeps a bounded number of blocks, and only of the size
   const foreign = new Uint8Array(size - 1);
   releaseBlock(foreign);
   assert(acquireBlock(size - 1) !== foreign);
-});
-
-Deno.test("SharedBlock lends pieces that do not overlap, and lends them anew when they are back", () => {
-  const random = new SeededRandom(7);
-  const lent: { block: SharedBlock; piece: Uint8Array; mark: number }[] = [];
-  const buffers = new Set<ArrayBufferLike>();
-  for (let i = 0; i < 20_000; i++) {
-    if (lent.length < 100 && random.next() < 0.52) {
-      const n = random.integer(1, SharedBlock.largestPiece);
-      const block = SharedBlock.for(n);
-      const piece = block.lend(n);
-      assertEquals(piece.length, n);
-      lent.push({ block, piece: piece.fill(i % 251), mark: i % 251 });
-      buffers.add(piece.buffer);
-    } else if (lent.length > 0) {
-      const [{ block, piece, mark }] = lent.splice(random.integer(0, lent.length - 1), 1) as [typeof lent[number]];
-      assert(piece.every((byte) => byte === mark), "written over");
-      block.takeBack();
-    }
-  }
-  // 100 pieces of 1 KiB, taken back in any order, keep their blocks busy for long; but not for ever.
-  assert(buffers.size < 100, `${buffers.size} blocks`);
-  for (const { block } of lent) block.takeBack();
 });

@@ -1,7 +1,8 @@
 /** Memory that is handed out belongs to one connection, may be detached at any time, and is in proportion [M5]. */
-import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLess, assertLessOrEqual, assertRejects } from "@std/assert";
 import {
   connectReadPipe,
+  type ConnLike,
   connPair,
   createConnection,
   createDatagramEndpoint,
@@ -339,3 +340,36 @@ Deno.test("a stream whose lines are detached while the next line is incomplete l
   writer.abort();
   b.close();
 });
+
+for (const moment of ["when it is given", "before it settles"]) {
+  Deno.test(`a conn that detaches the memory of its read ${moment} fails alone [M5]`, async () => {
+    const hostile = (): ConnLike => ({
+      async read(p) {
+        if (moment === "before it settles") await null;
+        detach(p as Bytes);
+        return 5;
+      },
+      write: (p) => Promise.resolve(p.length),
+      close: () => {},
+    });
+    const [a, b] = connPair();
+    await using innocent = await openConnection({ conn: a });
+    for (let i = 0; i < 20; i++) {
+      const reading = innocent.reader.readexactly(1000);
+      const lost = Promise.withResolvers<Error | null>();
+      const protocol = new (class extends Protocol {
+        override connectionLost(error: Error | null) {
+          lost.resolve(error);
+        }
+      })();
+      await createConnection(() => protocol, { conn: hostile() });
+      assert(await lost.promise instanceof TypeError);
+      const { reader, writer } = await openConnection({ conn: hostile() });
+      await assertRejects(() => reader.read(10), TypeError, "Cannot read: the memory was detached");
+      writer.abort();
+      await b.write(pattern(1000));
+      assertEquals(await reading, pattern(1000));
+    }
+    b.close();
+  });
+}

@@ -8,7 +8,7 @@
 export const bounds: Readonly<Record<string, string>> = {
   "echo-1k":
     "Over an instant connection a protocol takes 0.4 µs more than raw, streams 0.5, `readinto` with `sendall` 0.15, a BufferedProtocol " +
-    "with `sendall` 0.06. The rest of the difference is put down to caches, as the garbage is what differs: an echo makes 3.3 KB in Deno " +
+    "with `sendall` 0.06. The rest of the difference is attributed to caches, because only the garbage differs: an echo makes 3.3 KB in Deno " +
     "itself, and 0.4 (protocol), 0.7 (streams) or 0.2 more here. That a message shares its buffer with no other connection (M5) costs 0.1 µs: " +
     "small messages of one connection share buffers of 8 KiB. A buffer for each would cost 0.5 µs (0.90 × raw by processor time, where shared " +
     "buffers of 4 KiB gave 0.95).",
@@ -25,26 +25,25 @@ export const bounds: Readonly<Record<string, string>> = {
     "As at 10 KiB: of 38 µs by protocol 34 are the plain loop's, which reads and writes 64 and 36 KiB where this is one of each. " +
     "The allocator of Linux gives freed memory back to the system and pays for it again page by page; tuned, it keeps it. uvloop frees what it " +
     "hands out at once, by reference counts, and so finds it in the caches again. Streams that `read(65536)` take and write such a message in " +
-    "two pieces. The copy that `write` makes cannot be spared, as nobody can tell in time whether the system took all.",
+    "two pieces. The copy that `write` makes is needed, because whether the system took everything is known only later.",
   "lines-tcp":
     "A loop that echoes chunks makes two promises for 16 lines, and `readline`, `write` and `drain` make 32: 0.34 µs a line on " +
-    "top of 0.46. Connections that wait for quiet hop together (0.57 to 0.58, with 100 connections 0.58 to 0.63 × raw). All 16 lines leave in one system call since writes wait for the microtask queue to fall quiet (0.12 to 0.61 × " +
-    "raw).",
+    "top of 0.46. All 16 lines leave in one system call, when the reader has to wait.",
   "bulk-sink":
     "At its limit the load generator is the bottleneck; by processor time the difference is one promise a read.",
   "bulk-source":
-    "64 KiB at a time is 12 µs of system call and one promise each; what falls short of raw is within what two runs of raw " +
-    "differ by on a machine that is not quiet.",
-  "tls": "Nothing stands between a stream and the connection but a promise a call; the cost is that of the cipher.",
+    "64 KiB at a time is 12 µs of system call and one promise each; the distance from raw is within the difference of two runs of raw " +
+    "on a busy machine.",
+  "tls": "A stream adds one promise for each call; the cost is that of the cipher.",
   "churn":
     "A connection is some twelve objects, 1.6 KiB by protocol and 3.3 by streams, made and dropped with each; by processor " +
-    "time that is no more than what raw spends on closing.",
+    "time that is no more than raw spends on closing.",
   "idle-memory":
     "An idle stream connection has a read of 1.5 KiB pending where raw has 2, and beyond it the objects of a transport, two pumps, a " +
-    "protocol, a reader and a writer, 2 KB more than raw. They survive a scavenge each, so that V8's young generation grows further. Gained: 0.65 KB, by one object for what is around all transports of a server, closures made when they are needed first, and small blocks cut from one array.",
+    "protocol, a reader and a writer, 2 KB more than raw. They survive a scavenge each, so that V8's young generation grows further.",
   "import":
-    "About 0.2 ms for each of some 50 files, TLS and processes included; `node:*` and what needs it is loaded when it is " +
-    "first used.",
+    "About 0.2 ms for each of some 50 files, TLS and processes included; `node:*` and what needs it is loaded on " +
+    "first use.",
   "growth-readexactly":
     "The cost of a byte rises as that of a plain copy does when it leaves the caches, and of fresh memory beyond that.",
 };

@@ -110,6 +110,30 @@ export const rows: Row[] = [
     ],
   },
   {
+    id: "reads-memory",
+    title: "Reads of what is buffered, 20-byte lines fed from memory",
+    unit: "reads/s",
+    better: "more",
+    entries: [
+      denoProgram("ours: readline", "lines_of_reader.ts"),
+      denoProgram("ours: tryreadline", "reads.ts", "tryreadline"),
+      denoProgram("ours: tryreadexactly(16)", "reads.ts", "tryreadexactly"),
+      denoProgram("ours: readuntil of text", "reads.ts", "readuntil-text"),
+      denoProgram("ours: readuntil of bytes", "reads.ts", "readuntil-bytes"),
+      denoProgram("ours: readexactly(1)", "reads.ts", "readexactly"),
+      denoProgram("ours: peek(1)", "reads.ts", "peek"),
+      denoProgram("ours: lines()", "reads.ts", "lines"),
+      denoProgram("TextLineStream", "lines_of_text_line_stream.ts"),
+    ],
+    goals: [
+      faster("ours: tryreadline", "ours: readline", 3, 4),
+      faster("ours: tryreadexactly(16)", "ours: readline", 3, 4),
+      faster("ours: readuntil of bytes", "ours: readuntil of text", 1 / 1.2, 1),
+      faster("ours: peek(1)", "ours: readexactly(1)", 1 / 1.5, 1),
+      faster("ours: lines()", "TextLineStream", 1.2, 2),
+    ],
+  },
+  {
     id: "lines-tcp",
     title: "Line echo over TCP, 64-byte lines, 16 in flight, 10 connections",
     unit: "lines/s",
@@ -274,6 +298,10 @@ function withTuned(who: Contestant[], work: Work): Entry[] {
 
 function goal(who: Contestant, floor: number, aim: number): Goal {
   return { who, floor: raw(floor), aim: raw(aim) };
+}
+
+function faster(who: string, against: string, floor: number, aim: number): Goal {
+  return { who, floor: { against, ratio: floor }, aim: { against, ratio: aim } };
 }
 
 function raw(ratio: number): Bound {

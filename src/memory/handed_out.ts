@@ -23,11 +23,11 @@ import type { Bytes } from "../common/bytes.ts";
 export const LARGEST_SLAB = 8192;
 /** The largest piece that shares a slab, in bytes. */
 export const LARGEST_SHARED = 1024;
-/** The largest window, in bytes, and the largest piece that is worth one: 512 bytes take 170 ns so. */
-const LARGEST_WINDOW = 1024;
+/** The largest window, in bytes, and the largest piece that is worth one. */
+const LARGEST_WINDOW = 4096;
 const LARGEST_IN_WINDOW = 512;
 /** The largest size of a slab or a window, as a multiple of the piece that it is made for. */
-const PIECES = 32;
+const PIECES = 128;
 /** How many small pieces of a connection have a buffer of their own before they share slabs: short connections need none. */
 const UNSHARED_PIECES = 32;
 

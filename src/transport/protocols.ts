@@ -75,7 +75,8 @@ export class Protocol extends BaseProtocol<Transport> implements ProtocolLike {
   /**
    * Bytes came.
    *
-   * @param data The bytes: the protocol's to keep, never written again by this package
+   * @param data The bytes: the protocol's to keep, transfer or detach, and never written again by this package. Up to 1 KiB may
+   * share a buffer of at most 8 KiB with others of this connection; more has a buffer of exactly its size
    */
   dataReceived(data: Bytes): void;
   dataReceived(): void {}

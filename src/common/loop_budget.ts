@@ -1,28 +1,27 @@
 /**
- * Cooperative scheduling: hands the event loop back when bytes come, or go, without end (SPEC C10).
+ * Cooperative scheduling: hands the event loop back when bytes arrive, or leave, without end (SPEC C10).
  *
  * Theory of operation. A call of Deno that is ready settles as a microtask, and microtasks run before everything else:
  * before timers, signals, and the calls of other connections. Over TCP the loop turns after some 128 ready calls (the
- * cooperative budget of Tokio), but the calls of others that are polled in such a turn find the budget used up, so they do not
- * get on either; over native TLS, and from memory, it does not turn at all. So each source of bytes (the reads of a
- * connection, its writes, a listener) has a {@linkcode LoopBudget} and spends from it. The budget looks at the clock
- * once in a while. A source that holds the loop for longer than a slice then waits for its next one.
+ * cooperative budget of Tokio). But the calls of others that are polled in such a turn find that budget used up, so they do
+ * not settle either. Over Deno's own TLS, and from memory, the loop does not turn at all. So each source of bytes (the reads
+ * of a connection, its writes, a listener) has a {@linkcode LoopBudget} and spends from it. After some spending the budget
+ * looks at the clock. A source that holds the loop for longer than a slice waits for its next one.
  *
- * Whether the loop turns is known only while an immediate is pending. So a look begins a *watch*: a chain of a few
- * immediates, one per turn. A source that looks twice in one turn does not wait for its bytes, and keeps the watch going.
- * A source that waits, as an echo does, looks once in many turns, and the watch ends. Watches are begun rarely, which keeps their cost
- * below 0.2 %.
+ * Whether the loop turns is known only while an immediate is pending. So a look begins a *watch*: a chain of immediates, one
+ * per turn. A source that looks twice in one turn does not wait for its bytes, and prolongs the watch. A source that waits
+ * for its bytes, as an echo does, looks once in many turns, and the watch ends. A new watch begins rarely.
  *
- * | phase       | what goes on                                            | next                                    |
- * | ----------- | ------------------------------------------------------- | --------------------------------------- |
- * | idle        | no immediate is pending                                 | watching, at a look                     |
- * | watching    | turns are counted; nobody waits                         | idle, or handingOver when a slice is over |
- * | handingOver | sources wait, in order; everything else is served       | watching: the first of them is released |
+ * | phase       | what happens                                                    | next                                      |
+ * | ----------- | --------------------------------------------------------------- | ----------------------------------------- |
+ * | idle        | no immediate is pending                                         | watching, at a look                       |
+ * | watching    | turns are counted; no source waits, or those that do are released | idle; handingOver, when a slice is over |
+ * | handingOver | sources wait, in order; everything else is served               | watching: the first source is released    |
  *
- * One turn is not enough to let others in. The JavaScript of an isolate is one task of Tokio, and while that is always
- * ready Tokio asks the system about sockets and signals only once in 61 runs of a task (its `event_interval`).
- * So handing over takes that many turns, 0.1 ms together, which costs less than the 2 ms of a `setTimeout(0)`: with one turn a client
- * beside a flood waited 310 ms, with 64 turns 6 ms.
+ * One turn is not enough to serve others. The JavaScript of an isolate is one task of Tokio. While that task is always ready,
+ * Tokio asks the system about sockets and signals only once in 61 runs of a task (its `event_interval`). So handing over
+ * takes 64 turns. They take 0.1 ms, where a `setTimeout(0)` takes 2 ms. With one turn a client beside a flood waited 310 ms,
+ * with 64 turns 6 ms.
  *
  * @module
  */
@@ -34,7 +33,7 @@ const HAND_OVER_TURNS = 64;
 /** After how many turns without a source that holds the loop a watch ends. A new watch ends with the turn. */
 const WATCH_TURNS = 3;
 /** How long after the beginning of a watch the next one may begin, in milliseconds. */
-const WATCH_INTERVAL = 4;
+const WATCH_INTERVAL = 16;
 /** How much is spent between two looks at the clock. */
 const STRIDE = 64;
 /** The longest time that should lie between two looks of a source that holds the loop, in milliseconds. */

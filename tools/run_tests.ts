@@ -17,6 +17,8 @@ import { type Counts, readOutput, sum } from "./run_tests/output.ts";
 const FLAGS = ["--sanitize-ops", "--sanitize-resources"];
 // The exit statuses of a process that SIGINT or SIGTERM ended.
 const INTERRUPTED = [130, 143];
+// One process more than processors, because tests wait for a third of their time. Beyond eight the longest file decides.
+const MOST_JOBS = 8;
 const NO_COUNTS: Counts = { passed: 0, failed: 0, ignored: 0 };
 
 /** What the command line asks for. */
@@ -75,7 +77,7 @@ async function main(args: readonly string[]): Promise<number> {
   const begun = performance.now();
   const options = parse(args);
   const files = await testFiles(options.paths);
-  const jobs = Math.max(2, navigator.hardwareConcurrency);
+  const jobs = Math.min(navigator.hardwareConcurrency + 1, MOST_JOBS);
   console.log(`Running ${files.length} test files in ${jobs} processes at a time`);
 
   const stop = new AbortController();

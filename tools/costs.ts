@@ -123,7 +123,7 @@ const garbage = new Uint8Array(100);
 
 const states: [state: string, client: Client, connections?: number][] = [
   ["idle, TCP, a read waits", plain("lines")],
-  ["idle, TCP, nobody reads", plain("silent")],
+  ["idle, TCP, no read waits", plain("silent")],
   ["idle, TCP, `readAhead`", plain("readAhead")],
   ["idle, Unix, a read waits", unix],
   ["idle, TLS by Deno", secure("linesOverTls")],
@@ -135,8 +135,8 @@ const states: [state: string, client: Client, connections?: number][] = [
   ["60,000 bytes of a line, no end", plain("lines", halfLine)],
   ["the same, TLS by Deno", secure("linesOverTls", halfLine)],
   ["the same, TLS by `node:tls`", secure("linesOverTlsByNode", halfLine)],
-  ["8 MiB sent, nobody reads", plain("silent", flood), HEAVY_CONNECTIONS],
-  ["8 MiB sent, nobody reads, `readAhead`", plain("readAhead", flood), HEAVY_CONNECTIONS],
+  ["8 MiB sent, no read waits", plain("silent", flood), HEAVY_CONNECTIONS],
+  ["8 MiB sent, no read waits, `readAhead`", plain("readAhead", flood), HEAVY_CONNECTIONS],
   ["never reads what it is sent, `drain()` awaited", plain("sender"), HEAVY_CONNECTIONS],
   ["the same, TLS by Deno", secure("senderOverTls"), HEAVY_CONNECTIONS],
   ["the same, TLS by `node:tls`", secure("senderOverTlsByNode"), HEAVY_CONNECTIONS],

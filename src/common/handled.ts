@@ -16,6 +16,26 @@ export function handled<T extends Promise<unknown>>(promise: T): T {
 }
 
 /**
+ * Calls an async function whose promise need not be awaited, for errors that are made inside it: the promise is marked when it
+ * rejects. V8 finds the caller of a promise, for the stack of an error, only while nothing but that caller waits for it.
+ *
+ * @param call The function
+ * @returns As its promise
+ */
+export function handledCall<T>(call: () => Promise<T>): Promise<T> {
+  async function run(): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      handled(outcome);
+      throw error;
+    }
+  }
+  const outcome = run();
+  return outcome;
+}
+
+/**
  * Makes a rejected promise that need not be awaited.
  *
  * @param error What it rejects with

@@ -67,6 +67,8 @@ export class FileSource implements BlockSource {
   #read = 0;
   #sent = 0;
   #reading: Promise<number | null> | null = null;
+  /** What the file failed with. */
+  #failure: unknown;
 
   /**
    * @param file The file, or the path of one
@@ -117,6 +119,10 @@ export class FileSource implements BlockSource {
       const sent = await send(this);
       this.#sent = this.#read;
       return sent;
+    } catch (error) {
+      if (error !== this.#failure) throw error;
+      // Explained here, not where it came from, so that its stack names the caller.
+      throw explained(error, typeof this.#given === "string" ? `send the file ${quote(this.#given)}` : "send a file");
     } finally {
       await this.#end();
     }
@@ -128,7 +134,8 @@ export class FileSource implements BlockSource {
       const left = this.#count - this.#read;
       return left === 0 ? null : await file.read(left < block.length ? block.subarray(0, left) : block);
     } catch (error) {
-      throw explained(error, typeof this.#given === "string" ? `send the file ${quote(this.#given)}` : "send a file");
+      this.#failure = error;
+      throw error;
     }
   }
 

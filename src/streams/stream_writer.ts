@@ -8,7 +8,7 @@
  */
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ClosedError } from "../common/errors.ts";
-import { handled, observed, rejected } from "../common/handled.ts";
+import { handled, handledCall, observed, rejected } from "../common/handled.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
 import { FileSource, type SendFileOptions } from "./send_file.ts";
 import { aSignal, type Check, checkOptions } from "../common/options.ts";
@@ -166,7 +166,7 @@ export class StreamWriter implements AsyncDisposable {
     } catch (error) {
       return rejected(error);
     }
-    const sent = handled(source.sendBy((source) => this.#sendSource(source)));
+    const sent = handledCall(() => source.sendBy((source) => this.#sendSource(source)));
     return signal === undefined ? sent : this.#abortingOn(signal, sent);
   }
 
@@ -247,7 +247,7 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
    */
   startTls(options: StartTlsOptions = {}): Promise<void> {
-    return handled(this.#startTls(options));
+    return handledCall(() => this.#startTls(options));
   }
 
   /**

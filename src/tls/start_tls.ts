@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { handled } from "../common/handled.ts";
+import { handledCall } from "../common/handled.ts";
 import { ConnTransport } from "../transport/conn_transport.ts";
 import {
   checkTlsClientOptions,
@@ -42,7 +42,7 @@ export function startTls(
   protocol: BaseProtocolLike,
   options: StartTlsOptions,
 ): Promise<Transport> {
-  return handled(startTlsUnlessBuffered(transport, protocol, options, () => 0));
+  return handledCall(() => startTlsUnlessBuffered(transport, protocol, options, () => 0));
 }
 
 /**

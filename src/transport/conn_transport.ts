@@ -16,9 +16,8 @@
  * dropped. Over plain conns only those that have arrived already; over TLS, where session tickets lie unread more often than
  * not, the writing direction is ended (close_notify) and everything is dropped until the peer's end (SPEC W7).
  *
- * Both are bounded: flushing by `closeTimeout` without a byte being taken, so that a slow peer gets all, lingering by as much
- * in all. Deno loads its timers when one is first used, 4 ms and 0.9 MB of heap; so a timer is set only for what the system
- * did not take at once.
+ * Both are bounded (see `close_timers.ts`): flushing by `closeTimeout` without a byte being taken, so that a slow peer gets
+ * all, lingering by as much in all.
  *
  * @module
  */
@@ -31,17 +30,13 @@ import { rejected } from "../common/handled.ts";
 import { type Audience, callExceptionHandler, type ErrorContext, type ErrorReporter } from "./exception_handler.ts";
 import type { BlockSource, SourceTransport } from "./block_source.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
-import { MAX_TIMER } from "../common/timer.ts";
+import { CloseTimers, DEFAULT_CLOSE_TIMEOUT } from "./close_timers.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
-import { StallTimer } from "./stall_timer.ts";
 import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./types.ts";
 import { Upgrade, type Upgraded } from "./upgrade.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
 type Phase = "open" | "upgrading" | "flushing" | "lingering" | "lost";
-
-/** How long closing may take unless set, in milliseconds. */
-export const DEFAULT_CLOSE_TIMEOUT = 30000;
 
 /** What a transport is told of its connection, or several alike of theirs. */
 export interface ConnTransportOptions {
@@ -82,8 +77,7 @@ export class ConnTransport
   #closedByUser = false;
   /** What the user said about keeping the process alive: nothing, `ref()` or `unref()`. */
   #alive: "default" | "ref" | "unref" = "default";
-  #flushTimer: StallTimer | null = null;
-  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+  #closeTimers: CloseTimers | null = null;
 
   /**
    * @param conn The conn, the transport's from now on
@@ -327,7 +321,7 @@ export class ConnTransport
   }
 
   writingProgressed(): void {
-    this.#flushTimer?.progress();
+    this.#closeTimers?.progress();
   }
 
   writingFlushed(): void {
@@ -407,31 +401,18 @@ export class ConnTransport
     this.#phase = "flushing";
     this.#reads.stop();
     this.#writes.flush();
-    if (this.#writes.flushed) this.#linger();
-    else this.#boundFlush();
-  }
-
-  async #boundFlush(): Promise<void> {
-    // What the system takes at once is taken within two hops, and needs no timer.
-    for (let hops = 0; hops < 4; hops++) await null;
-    if (this.#phase !== "flushing") return;
-    const timeout = this.#closeTimeout;
-    this.#flushTimer = new StallTimer(timeout, () => {
-      this.#lose(
-        new Deno.errors.TimedOut(`Cannot close in order: the peer took none of what was written for ${timeout} ms`),
-      );
-    });
+    if (this.#writes.flushed) return this.#linger();
+    this.#closeTimers = new CloseTimers((error) => this.#lose(error));
+    this.#closeTimers.boundFlush(this.#closeTimeout);
   }
 
   /** Everything is sent: the lingering close. Its errors do not count, as nothing is lost by them. */
   #linger(): void {
     this.#phase = "lingering";
-    this.#flushTimer?.end();
     const overTls = this.#options.extra?.tls !== undefined;
     if (this.#reads.sawEnd && !overTls) return this.#lose(null);
-    if (overTls) {
-      this.#boundLinger(Math.min(this.#options.shutdownTimeout ?? this.#closeTimeout, MAX_TIMER));
-    }
+    if (overTls) this.#boundLinger();
+    else this.#closeTimers?.end();
     const over = overTls ? this.#shutDownTls() : this.#reads.dropReceived();
     over.catch(() => {}).then(() => this.#lose(null));
   }
@@ -440,15 +421,11 @@ export class ConnTransport
    * Nothing is lost if the process ends now, so the wait keeps it alive no longer than a peer in order takes to answer. Unless
    * something waits for the end: what awaits `close()` calls `ref()`, and a server's `waitClosed()` waits for all its connections.
    */
-  #boundLinger(timeout: number): void {
+  #boundLinger(): void {
     const limited = this.#alive === "default" && !this.serverSide;
-    const alive = limited ? Math.min(timeout, LINGER_ALIVE) : timeout;
-    const lose = () => this.#lose(null);
-    this.#lingerTimer = setTimeout(() => {
-      if (alive === timeout) return lose();
-      this.#lingerTimer = setTimeout(lose, timeout - alive);
-      this.#keepAlive(this.#alive === "ref");
-    }, alive);
+    const letGo = () => this.#keepAlive(this.#alive === "ref");
+    this.#closeTimers ??= new CloseTimers((error) => this.#lose(error));
+    this.#closeTimers.boundLinger(this.#options.shutdownTimeout ?? this.#closeTimeout, limited ? letGo : null);
     if (this.#alive === "unref") this.#keepAlive(false);
   }
 
@@ -459,8 +436,7 @@ export class ConnTransport
 
   #keepAlive(alive: boolean): void {
     keepAlive(this.#conn, alive);
-    if (alive) this.#lingerTimer?.ref();
-    else this.#lingerTimer?.unref();
+    this.#closeTimers?.keepAlive(alive);
   }
 
   get #closeTimeout(): number {
@@ -486,8 +462,7 @@ export class ConnTransport
     this.#phase = "lost";
     this.#upgrade?.abort(lostError(error, "upgrade the connection"));
     this.#upgrade = null;
-    this.#flushTimer?.end();
-    if (this.#lingerTimer !== undefined) clearTimeout(this.#lingerTimer);
+    this.#closeTimers?.end();
     this.#reads.stop();
     const thrown = closeQuietly(this.#conn);
     const cause = error ?? thrown;
@@ -500,9 +475,6 @@ export class ConnTransport
 }
 
 const NO_BYTES = { read: 0, written: 0 };
-
-/** For how long waiting for the peer's end keeps the process alive, in milliseconds, if nothing awaits it. */
-const LINGER_ALIVE = 2000;
 
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 const FIRST_WARNED_DROP = 5;

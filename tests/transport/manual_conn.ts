@@ -82,4 +82,6 @@ export class ManualConn implements ConnLike {
 /** Lets everything happen that needs no help. */
 export async function turn(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve));
+  // A timer that is due may come before the end of a turn, where flushes are.
+  await new Promise((resolve) => setImmediate(resolve));
 }

@@ -27,7 +27,8 @@ Deno.test("a lone small write is on its way in the same turn of the event loop [
   const { conn, transport } = await over();
   let turned = false;
   conn.onWrite = () => assertEquals(turned, false);
-  setTimeout(() => turned = true);
+  // The end of this turn, and of the next.
+  setImmediate(() => setImmediate(() => turned = true));
   transport.write("x");
   while (!turned) await turn();
   assertEquals(conn.writeCount, 1);

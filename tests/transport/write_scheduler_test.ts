@@ -1,5 +1,6 @@
 /** When flushes happen: a hop after they are ready, or else at the end of the turn; each once, whatever another does [W4]. */
 import { assertEquals } from "@std/assert";
+import { turn } from "./manual_conn.ts";
 import {
   cancelFlush,
   type Flushable,
@@ -18,9 +19,6 @@ class Noting implements Flushable {
     this.act();
   }
 }
-
-/** Lets the event loop turn. */
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 Deno.test("flushSoon() flushes all in order, a hop later, and each once [W4]", async () => {
   const flushed: string[] = [];
@@ -60,7 +58,7 @@ Deno.test("flushWhenIdle() flushes in the same turn, after any number of hops, e
     const flushed: string[] = [];
     const a = new Noting("a", flushed), b = new Noting("b", flushed);
     let turned = false;
-    setTimeout(() => turned = true);
+    setImmediate(() => setImmediate(() => turned = true));
     let flushedInTurn = false;
     for (let i = 0; i <= hops; i++) {
       flushWhenIdle(a);

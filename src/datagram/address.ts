@@ -10,11 +10,11 @@ import { type DatagramSocket, isIPv6, resolveHost, sameAddress } from "./udp_soc
 /** An address of a datagram endpoint. Every `Deno.NetAddr` of transport `udp` is one. */
 export interface DatagramAddress {
   /** A name or an IP address. For the local address all interfaces by default, for the remote one `127.0.0.1`. */
-  hostname?: string;
+  hostname?: string | undefined;
   /** The port. The local one is chosen by the system by default. */
-  port?: number;
+  port?: number | undefined;
   /** The transport, which can only be `udp`. */
-  transport?: Deno.NetAddr["transport"];
+  transport?: Deno.NetAddr["transport"] | undefined;
 }
 
 /** A pair of addresses. */

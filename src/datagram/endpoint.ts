@@ -15,13 +15,16 @@ export type { DatagramAddress };
 /** The options of {@linkcode createDatagramEndpoint}: a local address, a remote one, or both. */
 export interface DatagramEndpointOptions {
   /** The address to receive at. By default any port of the loopback interface if the peer is there, else of all interfaces. */
-  localAddr?: DatagramAddress;
+  localAddr?: DatagramAddress | undefined;
   /** The peer. The endpoint sends to it only, and receives from it only, unless `broadcast` is set. */
-  remoteAddr?: DatagramAddress;
+  remoteAddr?: DatagramAddress | undefined;
   /** Whether other sockets may be bound to the same address and port. `false` by default. */
-  reuseAddr?: boolean;
-  /** Whether it may send to broadcast addresses. `false` by default. */
-  broadcast?: boolean;
+  reuseAddr?: boolean | undefined;
+  /**
+   * Whether it may send to broadcast addresses. `false` by default. The datagrams of every sender are received then, because
+   * a broadcast is answered by others than its address.
+   */
+  broadcast?: boolean | undefined;
 }
 
 /**
@@ -31,8 +34,8 @@ export interface DatagramEndpointOptions {
  * for the write buffer, an empty one as one byte; above the high-water mark `pauseWriting` is called. The error of a
  * datagram that cannot be sent reaches `errorReceived`, and the endpoint goes on.
  *
- * With a `remoteAddr` datagrams of anybody else are dropped. That the peer refuses datagrams (ICMP "port unreachable")
- * reaches `errorReceived` as `Deno.errors.ConnectionRefused`; as Deno does not tell of it, the system is asked, which can
+ * With a `remoteAddr` datagrams of other senders are dropped, unless `broadcast` is set. That the peer refuses
+ * datagrams (ICMP "port unreachable") reaches `errorReceived` as `Deno.errors.ConnectionRefused`; as Deno does not tell of it, the system is asked, which can
  * be done on Linux, and with the permission `--allow-ffi`. It is never asked for: without it refusals stay unknown.
  *
  * As `loop.create_datagram_endpoint` of asyncio.
@@ -44,6 +47,8 @@ export interface DatagramEndpointOptions {
  * @throws {TypeError} If there is no address, or an invalid one, or if the two are of different families; if an option is
  * unknown or of a wrong type
  * @throws {RangeError} If a port is out of range
+ * @throws {Deno.errors.NotCapable | Deno.errors.PermissionDenied} If the net permission for an address is missing, the local
+ * one (`0.0.0.0:0` by default) included
  * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`; an
  * `AggregateError` if a name has several addresses and they fail differently
  *

@@ -8,14 +8,14 @@ import type { Bytes } from "../common/bytes.ts";
 import type { RemoteInfo, Socket } from "node:dgram";
 import { showAddress } from "../common/address.ts";
 import { quote } from "../common/describe.ts";
-import { toNetError } from "../common/errors.ts";
+import { explained, toNetError } from "../common/errors.ts";
 import { type RefusalWatch, watchRefusals } from "./udp_refusals.ts";
 
 /** A UDP socket, as a datagram transport needs it. */
 export interface DatagramSocket {
   /** The address of this side. */
   readonly localAddr: Deno.NetAddr;
-  /** The peer it is connected to, or `null`. */
+  /** The peer that it sends to, or `null`. */
   readonly remoteAddr: Deno.NetAddr | null;
   /** Starts receiving. */
   start(receiver: DatagramReceiver): void;
@@ -39,11 +39,11 @@ export interface DatagramReceiver {
 export interface UdpSocketOptions {
   /** The address to bind to. */
   local: Deno.NetAddr;
-  /** The address to connect to; `null` for none. */
+  /** The peer; `null` for none. */
   remote: Deno.NetAddr | null;
   /** Whether other sockets may bind to the same address. */
   reuseAddr: boolean;
-  /** Whether it may send to broadcast addresses. */
+  /** Whether it may send to broadcast addresses. It is not connected to its peer then, because others answer. */
   broadcast: boolean;
 }
 
@@ -73,13 +73,13 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<Datagram
   });
   try {
     await until(socket, "listening", () => socket.bind(local.port, local.hostname));
-    if (remote !== null) await until(socket, "connect", () => socket.connect(remote.port, remote.hostname));
     if (broadcast) socket.setBroadcast(true);
+    else if (remote !== null) await until(socket, "connect", () => socket.connect(remote.port, remote.hostname));
   } catch (error) {
     socket.close();
-    throw toNetError(error, `bind a datagram endpoint to ${showAddress(local)}`);
+    throw explained(error, `bind a datagram endpoint to ${showAddress(local)}`);
   }
-  return new UdpSocket(socket, remote);
+  return new UdpSocket(socket, remote, remote !== null && !broadcast);
 }
 
 /**
@@ -94,7 +94,7 @@ export async function resolveHost(host: string): Promise<string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch (error) {
-    throw toNetError(error, `resolve ${quote(host)}`);
+    throw explained(error, `resolve ${quote(host)}`);
   }
 }
 
@@ -124,17 +124,19 @@ class UdpSocket implements DatagramSocket {
   readonly localAddr: Deno.NetAddr;
   readonly remoteAddr: Deno.NetAddr | null;
   readonly #socket: Socket;
+  readonly #isConnected: boolean;
   #refusals: RefusalWatch | null = null;
 
-  constructor(socket: Socket, remote: Deno.NetAddr | null) {
+  constructor(socket: Socket, remote: Deno.NetAddr | null, isConnected: boolean) {
     const { address, port } = socket.address();
     this.localAddr = { transport: "udp", hostname: address, port };
     this.remoteAddr = remote;
     this.#socket = socket;
+    this.#isConnected = isConnected;
   }
 
   start(receiver: DatagramReceiver): void {
-    const peer = this.remoteAddr;
+    const peer = this.#isConnected ? this.remoteAddr : null;
     this.#socket.on("error", (error: Error) => receiver.failed(named(error, "receive a datagram")));
     this.#socket.on("message", (message: Uint8Array, { address, port }: RemoteInfo) => {
       const from: Deno.NetAddr = { transport: "udp", hostname: address, port };
@@ -147,13 +149,14 @@ class UdpSocket implements DatagramSocket {
   }
 
   send(data: Uint8Array, to: Deno.NetAddr | null, sent: (error: Error | null) => void): void {
+    const target = to ?? this.remoteAddr!;
     const done = (error: Error | null) => {
       if (error === null) this.#refusals?.sent();
-      sent(error && named(error, `send a datagram of ${data.length} bytes to ${showAddress(to ?? this.remoteAddr!)}`));
+      sent(error && sendError(error, data.length, target));
     };
     this.#refusals?.look();
-    if (to === null) this.#socket.send(data, done);
-    else this.#socket.send(data, to.port, to.hostname, done);
+    if (to === null && this.#isConnected) this.#socket.send(data, done);
+    else this.#socket.send(data, target.port, target.hostname, done);
   }
 
   close(closed: () => void): void {
@@ -188,6 +191,17 @@ function until(socket: Socket, event: "listening" | "connect", start: () => void
 function named(error: Error, doing: string): Error {
   const known = toNetError(error, doing);
   return known === error ? new Error(`Cannot ${doing}: ${error.message}`, { cause: error }) : known;
+}
+
+function sendError(error: Error & { code?: unknown }, size: number, target: Deno.NetAddr): Error {
+  const host = showAddress(target);
+  const doing = `send a datagram of ${size} bytes to ${host}`;
+  // All that node:dgram says of a missing permission.
+  const isVague = error.code === "UNKNOWN" || error.message.endsWith("UNKNOWN");
+  if (isVague && Deno.permissions.querySync({ name: "net", host }).state !== "granted") {
+    return new Deno.errors.NotCapable(`Cannot ${doing}: it needs the permission --allow-net=${host}`, { cause: error });
+  }
+  return named(error, doing);
 }
 
 /** Returns the notation of the URL parser, without a zone: received datagrams have none. */

@@ -5,6 +5,7 @@ import { type ErrorContext, setExceptionHandler } from "../../src/transport/exce
 import { DatagramProtocol } from "../../src/transport/protocols.ts";
 import type { DatagramTransport } from "../../src/transport/types.ts";
 import { bytes } from "../support/bytes.ts";
+import { runProgram } from "../support/programs.ts";
 import { hasIpv6, hasProgram, seesRefusals } from "../support/machine.ts";
 
 interface Received {
@@ -204,6 +205,52 @@ Deno.test("createDatagramEndpoint() sends to a broadcast address just with broad
   const { text, from } = await server.next();
   assertEquals(text, "to all");
   assertEquals(from, sender.sockname());
+});
+
+Deno.test("with broadcast a remote address filters nothing: the answers to a broadcast are received [D1]", async () => {
+  await using server = await open({ localAddr: { hostname: "0.0.0.0" } });
+  const remoteAddr = { hostname: "127.255.255.255", port: server.sockname().port };
+  await using asker = await open({ remoteAddr, broadcast: true });
+  asker.transport.sendto(bytes("who is there?"));
+  const question = await server.next();
+  assertEquals(question.text, "who is there?");
+  // The answer comes from an address that the question was not sent to.
+  server.transport.sendto(bytes("I am"), question.from);
+  const answer = await asker.next();
+  assertEquals(answer.text, "I am");
+  assertEquals(answer.from.hostname, "127.0.0.1");
+  await using stranger = await open({ localAddr: loopback });
+  stranger.transport.sendto(bytes("me too"), asker.sockname());
+  assertEquals((await asker.next()).text, "me too");
+});
+
+Deno.test("permission errors of datagrams are rejections, or reach errorReceived, and say what could not be done [V3, D1]", async () => {
+  const program = `
+    import { createDatagramEndpoint, DatagramProtocol } from "@tideline/net";
+    const failed = Promise.withResolvers();
+    class Inbox extends DatagramProtocol {
+      errorReceived(error) {
+        failed.resolve(error);
+      }
+    }
+    const open = (options) => createDatagramEndpoint(() => new Inbox(), options);
+    const isTyped = (error) => error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied;
+    for (const hostname of ["127.0.0.2", "0.0.0.0", "localhost"]) {
+      const error = await open({ localAddr: { hostname } }).catch((error) => error);
+      if (!isTyped(error) || !error.message.startsWith("Cannot ")) console.log(hostname, error);
+    }
+    const { transport } = await open({ localAddr: { hostname: "127.0.0.1" } });
+    transport.sendto(new Uint8Array(1), { transport: "udp", hostname: "127.0.0.9", port: 9 });
+    const error = await failed.promise;
+    console.log(error.name, error.message);
+    transport.close();
+  `;
+  const { stdout, stderr } = await runProgram(program, { permissions: ["--allow-net=127.0.0.1"] });
+  assertEquals(stderr, "");
+  assertEquals(
+    stdout,
+    "NotCapable Cannot send a datagram of 1 bytes to 127.0.0.9:9: it needs the permission --allow-net=127.0.0.9:9\n",
+  );
 });
 
 Deno.test("createDatagramEndpoint() shares an address just with reuseAddr", async () => {

@@ -1,18 +1,29 @@
 /**
- * Accepting on one listener, one client at a time. The client of an aborted accept is kept for the next.
+ * The accepts on one listener: one call waits at a time, and the client of an aborted call is kept for the next.
+ *
+ * A kept client must not outlive its listener. The only sign of a listener's close is that an accept fails, so while a
+ * client is kept the next accept is pending already. A client that it brings is kept behind the first. Their number is
+ * bounded: beyond it clients wait in the system's backlog, and a close is noticed by the next call only.
  *
  * @module
  */
+import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
-import { SingleFlight } from "./single_flight.ts";
+import { closeQuietly } from "../tls/handshake.ts";
 
-/** Accepts clients on one listener. */
+/** How many clients are kept for calls to come, at most. */
+const MOST_KEPT = 64;
+
+/** The accepts on one listener. */
 export class SockAcceptor {
   readonly #listener: Deno.Listener;
   readonly #budget = new LoopBudget();
-  readonly #accepts = new SingleFlight<Deno.Conn>();
-  #operation: Promise<Deno.Conn> | null = null;
-  #unguard: () => void = () => {};
+  readonly #kept: Deno.Conn[] = [];
+  /** The accept under way. It never rejects. */
+  #pending: Promise<void> | null = null;
+  /** What the last accept failed with, for the call that waits or the next one. */
+  #failure: { error: unknown } | null = null;
+  #isAwaited = false;
 
   /** @param listener The listener */
   constructor(listener: Deno.Listener) {
@@ -22,51 +33,59 @@ export class SockAcceptor {
   /**
    * Accepts a client.
    *
-   * @param signal Aborts the wait
+   * @param signal Ends it
    * @returns The connection
    */
   async accept(signal: AbortSignal | undefined): Promise<Deno.Conn> {
+    throwIfAborted(signal);
+    if (this.#isAwaited) throw new Deno.errors.Busy("Cannot accept: another call waits already");
+    this.#isAwaited = true;
     try {
-      return await this.#accepts.take("accept", () => this.#operation = this.#accept(), signal);
+      if (this.#kept.length === 0 && this.#failure === null) await abortable(this.#accept(), signal);
+      return this.#take();
     } finally {
-      if (this.#accepts.abandoned) this.#operation!.then((conn) => this.#guard(conn), () => {});
-      else this.#unguard();
+      this.#isAwaited = false;
+      this.#watch();
     }
   }
 
-  async #accept(): Promise<Deno.Conn> {
+  #take(): Deno.Conn {
+    const conn = this.#kept.shift();
+    if (conn !== undefined) return conn;
+    const { error } = this.#failure!;
+    this.#failure = null;
+    throw error;
+  }
+
+  /** Has the next accept pending while a client is kept. */
+  #watch(): void {
+    if (this.#kept.length > 0 && this.#kept.length < MOST_KEPT && this.#failure === null) void this.#accept();
+  }
+
+  #accept(): Promise<void> {
+    return this.#pending ??= this.#acceptOne();
+  }
+
+  async #acceptOne(): Promise<void> {
     try {
       const turn = this.#budget.spend(ACCEPT_COST);
       if (turn !== null) await turn;
-      return await this.#listener.accept();
+      this.#kept.push(await this.#listener.accept());
     } catch (error) {
-      if (!(error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource)) throw error;
-      throw new Deno.errors.ConnectionAborted("Cannot accept: the listener was closed", { cause: error });
+      this.#fail(error);
     }
+    this.#pending = null;
+    if (!this.#isAwaited) this.#watch();
   }
 
-  /** While a client is kept, closing the listener closes it too. A listener does not report its close otherwise. */
-  #guard(conn: Deno.Conn): void {
-    if (!this.#accepts.abandoned) return;
-    this.#unguard();
-    const listener = this.#listener;
-    const methods = ["close", Symbol.dispose] as const;
-    const before = methods.map((method) => Object.getOwnPropertyDescriptor(listener, method));
-    this.#unguard = () => {
-      this.#unguard = () => {};
-      methods.forEach((method, i) => {
-        Reflect.deleteProperty(listener, method);
-        if (before[i] !== undefined) Object.defineProperty(listener, method, before[i]);
-      });
-    };
-    for (const method of methods) {
-      const value = () => {
-        this.#unguard();
-        this.#accepts.forget();
-        conn.close();
-        listener[method]();
-      };
-      Object.defineProperty(listener, method, { value, configurable: true, writable: true });
+  #fail(error: unknown): void {
+    const isClosed = error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
+    if (!isClosed) {
+      this.#failure = { error };
+      return;
     }
+    for (const conn of this.#kept.splice(0)) closeQuietly(conn);
+    const message = "Cannot accept: the listener was closed";
+    this.#failure = { error: new Deno.errors.ConnectionAborted(message, { cause: error }) };
   }
 }

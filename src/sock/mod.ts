@@ -44,19 +44,19 @@ export type { SendFileOptions } from "../streams/send_file.ts";
 /** What every call takes. */
 export interface SockOptions {
   /** Ends the call; it rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Where {@linkcode sockConnect} connects to over TCP. */
 export interface SockConnectTcpOptions extends SockOptions {
   /** TCP, which is the default. */
-  transport?: "tcp";
+  transport?: "tcp" | undefined;
   /** The host name or IP address; `127.0.0.1` by default. */
-  hostname?: string;
+  hostname?: string | undefined;
   /** The port. */
   port: number;
   /** Whether small writes leave at once (TCP_NODELAY); `true` by default. */
-  noDelay?: boolean;
+  noDelay?: boolean | undefined;
 }
 
 /** Where {@linkcode sockConnect} connects to over a Unix socket. */
@@ -70,7 +70,7 @@ export interface SockConnectUnixOptions extends SockOptions {
 /** The options of {@linkcode sockAccept}. */
 export interface SockAcceptOptions extends SockOptions {
   /** Whether small writes leave at once (TCP_NODELAY), over TCP; `true` by default. */
-  noDelay?: boolean;
+  noDelay?: boolean | undefined;
 }
 
 const acceptors = new WeakMap<Deno.Listener, SockAcceptor>();

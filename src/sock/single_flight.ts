@@ -19,11 +19,6 @@ export class SingleFlight<T> {
   #state: "idle" | "awaited" | "abandoned" = "idle";
   #outcome: Promise<{ value: T } | { error: unknown }> | null = null;
 
-  /** Whether the result of the pending operation belongs to a later call. */
-  get abandoned(): boolean {
-    return this.#state === "abandoned";
-  }
-
   /**
    * Waits for the abandoned operation if there is one, else for a new one.
    *
@@ -51,12 +46,5 @@ export class SingleFlight<T> {
     this.#outcome = null;
     if ("error" in settled) throw settled.error;
     return settled.value;
-  }
-
-  /** Drops the result of the abandoned operation. */
-  forget(): void {
-    if (this.#state !== "abandoned") return;
-    this.#state = "idle";
-    this.#outcome = null;
   }
 }

@@ -9,7 +9,8 @@ import {
   sockSendfile,
 } from "../../src/sock/mod.ts";
 import { bytes, text } from "../support/bytes.ts";
-import { hasIpv6 } from "../support/machine.ts";
+import { hasIpv6, openDescriptors } from "../support/machine.ts";
+import { until } from "../support/waiting.ts";
 
 interface Pair extends Disposable {
   client: Deno.Conn;
@@ -219,7 +220,6 @@ Deno.test("sockAccept() keeps the client of an aborted accept for the next", asy
   using client = await sockConnect({ port: listener.addr.port });
   using server = await sockAccept(listener);
   assertEquals(server.remoteAddr, client.localAddr);
-  assertEquals(Object.hasOwn(listener, "close"), false);
   // And the one after that is a new one.
   using second = await sockConnect({ port: listener.addr.port });
   using other = await sockAccept(listener);
@@ -227,24 +227,49 @@ Deno.test("sockAccept() keeps the client of an aborted accept for the next", asy
 });
 
 for (const way of ["close", "dispose"] as const) {
-  Deno.test(`sockAccept() leaks no client when the listener is closed after an abort (${way})`, async () => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const stop = new AbortController();
-    const accepted = sockAccept(listener, { signal: stop.signal });
-    stop.abort("stop");
-    await accepted.catch(() => {});
-    using client = await sockConnect({ port: listener.addr.port });
-    const end = sockRecv(client, 1);
-    // The client is kept from when the listener's close() is watched.
-    while (!Object.hasOwn(listener, "close")) {
-      await new Promise((resolve) => setTimeout(resolve));
-    }
-    if (way === "close") listener.close();
-    else listener[Symbol.dispose]();
-    assertEquals((await end).length, 0);
-    await assertRejects(() => sockAccept(listener), Deno.errors.ConnectionAborted, "the listener was closed");
-  });
+  for (const count of [1, 3]) {
+    Deno.test(`sockAccept() leaks none of ${count} clients when the listener is closed after an abort (${way})`, async () => {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const before = Object.getOwnPropertyNames(listener);
+      const stop = new AbortController();
+      const accepted = sockAccept(listener, { signal: stop.signal });
+      stop.abort("stop");
+      await accepted.catch(() => {});
+      const descriptors = openDescriptors();
+      const clients = [];
+      for (let i = 0; i < count; i++) clients.push(await sockConnect({ port: listener.addr.port }));
+      const ends = clients.map((client) => sockRecv(client, 1));
+      // Both ends of each are open in this process.
+      await until(() => openDescriptors() >= descriptors + 2 * count);
+      // The user's own listener is left as it is.
+      assertEquals(Object.getOwnPropertyNames(listener), before);
+      if (way === "close") listener.close();
+      else listener[Symbol.dispose]();
+      for (const end of ends) assertEquals((await end).length, 0);
+      await assertRejects(() => sockAccept(listener), Deno.errors.ConnectionAborted, "the listener was closed");
+      for (const client of clients) client.close();
+    });
+  }
 }
+
+Deno.test("sockAccept() hands out the clients that came after an abort in their order, and no more than came", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const stop = new AbortController();
+  const accepted = sockAccept(listener, { signal: stop.signal });
+  stop.abort("stop");
+  await accepted.catch(() => {});
+  const clients = [];
+  for (let i = 0; i < 100; i++) clients.push(await sockConnect({ port: listener.addr.port }));
+  for (const client of clients) {
+    using server = await sockAccept(listener);
+    assertEquals(server.remoteAddr, client.localAddr);
+    client.close();
+  }
+  const waiting = sockAccept(listener);
+  using last = await sockConnect({ port: listener.addr.port });
+  using server = await waiting;
+  assertEquals(server.remoteAddr, last.localAddr);
+});
 
 Deno.test("sockAccept() rejects when the listener is closed, and a second one at a time with Busy", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

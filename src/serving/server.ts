@@ -14,12 +14,11 @@
  *
  * @module
  */
-import { addressOf, type ConnLike } from "../conn/conn.ts";
+import { addressOf, closeQuietly, type ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { tuneConn } from "./dial.ts";
 import { Admission, type AdmissionRules, type Refusal } from "./admission.ts";
-import { closeQuietly } from "../tls/handshake.ts";
 import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
 import { type Audience, callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";

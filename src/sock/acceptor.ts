@@ -9,7 +9,7 @@
  */
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
-import { closeQuietly } from "../tls/handshake.ts";
+import { closeQuietly } from "../conn/conn.ts";
 
 /** How many clients are kept for calls to come, at most. */
 const MOST_KEPT = 64;

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { openConnection } from "../../mod.ts";
 import { faultyConn, SeededRandom } from "../../src/testing/mod.ts";
-import { kinds } from "../conn/conn_kinds.ts";
+import { kinds } from "../support/conn_kinds.ts";
 import { assertSameBytes, concat } from "../support/bytes.ts";
 
 const random = new SeededRandom(Number(Deno.env.get("SEED") ?? 314159));

@@ -1,3 +1,0 @@
-export * from "../support/bytes.ts";
-export * from "../support/conns.ts";
-export * from "../support/tls_ways.ts";

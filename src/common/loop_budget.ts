@@ -35,15 +35,17 @@ const WATCH_TURNS = 3;
 /** How long after the beginning of a watch the next one may begin, in milliseconds. */
 const WATCH_INTERVAL = 16;
 /** How much is spent between two looks at the clock. */
-const STRIDE = 64;
+const STRIDE = 32;
+/** The same after the look that began a watch. */
+const FIRST_STRIDE = 4;
 /** The longest time that should lie between two looks of a source that holds the loop, in milliseconds. */
 const LOOK_INTERVAL = 1;
 
 /** What a call of the system costs. Larger amounts cost more, so that there is a look for each 128 KiB. */
-const CALL_COST = 2;
+const CALL_COST = 1;
 /** What accepting a client costs, with what follows from it. */
-export const ACCEPT_COST = 8;
-const BYTES_PER_COST = 2048;
+export const ACCEPT_COST = 4;
+const BYTES_PER_COST = 4096;
 
 type Phase = "idle" | "watching" | "handingOver";
 
@@ -120,6 +122,7 @@ export class LoopBudget {
     turnsLeft = 1;
     began = looked = now;
     this.#turn = turn;
+    this.#left = FIRST_STRIDE;
     setImmediate(onTurn);
   }
 }

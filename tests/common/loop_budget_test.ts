@@ -112,7 +112,7 @@ Deno.test("work that takes long by the piece is looked at more often, and less o
     if (slice > 0) assertLess(pieces, 20);
   }
   for (let slice = 0; slice < 5; slice++) await workUntilTold(budget).turn;
-  assert(workUntilTold(budget).pieces >= 64);
+  assert(workUntilTold(budget).pieces >= 32);
   await turns(200);
 });
 

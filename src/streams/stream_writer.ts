@@ -13,7 +13,7 @@ import { LoopBudget } from "../common/loop_budget.ts";
 import { FileSource, type SendFileOptions } from "./send_file.ts";
 import { aSignal, type Check, checkOptions } from "../common/options.ts";
 import type { ReadOptions, StreamReader } from "./stream_reader.ts";
-import { type StartTlsOptions, startTlsUnlessBuffered } from "../tls/start_tls.ts";
+import { type StartTlsOptions, startTlsWithUnread } from "../tls/start_tls.ts";
 import { type BlockSource, sendBlocks, takesSources } from "../transport/block_source.ts";
 import type { ExtraInfo, Transport } from "../transport/types.ts";
 
@@ -237,7 +237,9 @@ export class StreamWriter implements AsyncDisposable {
    * Upgrades the connection to TLS, after what was written is sent. As `asyncio.StreamWriter.start_tls`, and, beyond it, on the server side.
    *
    * Reader and writer stay the same. It works after any earlier traffic; but bytes that the peer sent in plain text beyond
-   * what was read are an attempt to have them taken for encrypted ones (CVE-2011-0411), and end the connection.
+   * what was read are an attempt to have them taken for encrypted ones (CVE-2011-0411), and end the connection. On the
+   * server side `buffered: "handshake"` says that they are the beginning of the peer's handshake: look at them with
+   * {@linkcode StreamReader.peek} to serve TLS and plain text on one port.
    *
    * @param options As of {@linkcode TlsClientOptions}; on a writer that came from a server as of {@linkcode TlsServerOptions}.
    * `serverSide` overrides which side this is
@@ -288,12 +290,11 @@ export class StreamWriter implements AsyncDisposable {
 
   async #startTls(options: StartTlsOptions): Promise<void> {
     this.#checkOpen("start TLS");
-    await startTlsUnlessBuffered(
-      this.transport,
-      this.transport.getProtocol(),
-      options,
-      () => this.#reader?.buffered ?? 0,
-    );
+    const reader = this.#reader;
+    await startTlsWithUnread(this.transport, this.transport.getProtocol(), options, {
+      length: reader?.buffered ?? 0,
+      take: () => reader?.tryread(reader.buffered) ?? new Uint8Array(0),
+    });
   }
 
   #drain(): Promise<void> {

@@ -19,19 +19,32 @@ import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/ty
 /** How to go over to TLS: the options of either side. */
 export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
   /** Whether this is the server side; by default it is if a server accepted the connection. */
-  serverSide?: boolean;
+  serverSide?: boolean | undefined;
+  /**
+   * On the server side, `"handshake"` says that bytes which were received and not read are the beginning of the peer's
+   * handshake, as on a port for TLS and plain text. By default they are an error.
+   */
+  buffered?: "handshake" | undefined;
 };
+
+/** Bytes that were received and not read, above the transport. */
+export interface UnreadBytes {
+  /** How many there are. */
+  readonly length: number;
+  /** Takes all of them. */
+  take(): Uint8Array;
+}
 
 /**
  * Goes over to TLS, after what was written is sent. As asyncio's `loop.start_tls`, and, beyond it, on both sides of any
  * connection.
  *
  * Bytes that the peer sent in plain text and that were not delivered yet are an attempt to have them taken for encrypted
- * ones (CVE-2011-0411), and end the connection. So does a handshake that fails.
+ * ones (CVE-2011-0411), and end the connection, unless `buffered` says otherwise. So does a handshake that fails.
  *
  * @param transport A transport of this package
  * @param protocol The protocol to go on with; it is not told of its connection again
- * @param options As of {@linkcode TlsClientOptions} or {@linkcode TlsServerOptions}, and `serverSide`
+ * @param options As of {@linkcode TlsClientOptions} or {@linkcode TlsServerOptions}, with `serverSide` and `buffered`
  * @returns The transport, which stays the same object
  * @throws {TypeError | RangeError} If the options are wrong, or the transport is of another kind; nothing is done then
  * @throws {Deno.errors.InvalidData} If plain bytes were received, or a certificate is refused; the connection is lost
@@ -42,23 +55,23 @@ export function startTls(
   protocol: BaseProtocolLike,
   options: StartTlsOptions,
 ): Promise<Transport> {
-  return handledCall(() => startTlsUnlessBuffered(transport, protocol, options, () => 0));
+  return handledCall(() => startTlsWithUnread(transport, protocol, options, NOTHING_UNREAD));
 }
 
 /**
- * As {@linkcode startTls}, for who buffers bytes above the transport.
+ * As {@linkcode startTls}, for streams, which buffer bytes above the transport.
  *
  * @param transport As there
  * @param protocol As there
  * @param options As there
- * @param buffered Tells how many plain bytes were received and not read
+ * @param unread The bytes that were received and not read
  * @returns As there
  */
-export async function startTlsUnlessBuffered(
+export async function startTlsWithUnread(
   transport: Transport,
   protocol: BaseProtocolLike,
-  { serverSide, ...options }: StartTlsOptions,
-  buffered: () => number,
+  { serverSide, buffered, ...options }: StartTlsOptions,
+  unread: UnreadBytes,
 ): Promise<Transport> {
   if (!isUpgradable(transport)) {
     throw new TypeError("Cannot start TLS: the transport is not one of a connection made by this package");
@@ -66,34 +79,49 @@ export async function startTlsUnlessBuffered(
   if (serverSide !== undefined && typeof serverSide !== "boolean") {
     throw new TypeError(`Cannot start TLS: serverSide must be a boolean, not ${describe(serverSide)}`);
   }
-  const handshake = (serverSide ?? transport.serverSide)
-    ? serverHandshake(options as TlsServerOptions)
-    : clientHandshake(options, transport.hostname);
-  if (buffered() > 0) {
+  if (buffered !== undefined && buffered !== "handshake") {
+    throw new TypeError(`Cannot start TLS: buffered must be "handshake", not ${describe(buffered)}`);
+  }
+  const isServer = serverSide ?? transport.serverSide;
+  const takesUnread = buffered !== undefined;
+  if (takesUnread && !isServer) {
+    throw new TypeError('Cannot start TLS: buffered "handshake" is for the server side: the client begins a handshake');
+  }
+  // Before anything is taken, so that wrong options change nothing.
+  if (isServer) checkTlsServerOptions(options as TlsServerOptions, "a connection that is open");
+  else checkClient(options, transport.hostname);
+  if (unread.length > 0 && !takesUnread) {
     const error = new Deno.errors.InvalidData(
-      `Cannot start TLS: the peer sent ${buffered()} bytes in plain text after the last that were read`,
+      `Cannot start TLS: the peer sent ${unread.length} bytes in plain text after the last that were read`,
     );
     transport.abort();
     throw error;
   }
   if (protocol !== transport.getProtocol()) transport.setProtocol(protocol);
-  await transport.upgrade(handshake, options.shutdownTimeout);
+  const handshake = isServer
+    ? serverHandshake(options as TlsServerOptions, takesUnread ? unread.take() : undefined)
+    : clientHandshake(options, transport.hostname);
+  await transport.upgrade(handshake, options.shutdownTimeout, takesUnread);
   return transport;
 }
 
+const NOTHING_UNREAD: UnreadBytes = { length: 0, take: () => new Uint8Array(0) };
+
 type Handshake = Parameters<ConnTransport["upgrade"]>[0];
 
-function serverHandshake(options: TlsServerOptions): Handshake {
-  checkTlsServerOptions(options, "a connection that is open");
-  return (conn, signal) => tlsAcceptConn(conn, options, { signal });
+function serverHandshake(options: TlsServerOptions, prefix: Uint8Array | undefined): Handshake {
+  return (conn, signal) => tlsAcceptConn(conn, options, { signal, prefix });
 }
 
 function clientHandshake(options: TlsClientOptions, hostname: string | undefined): Handshake {
+  return (conn, signal) => tlsConnectConn(conn, { ...options, hostname }, { signal });
+}
+
+function checkClient(options: TlsClientOptions, hostname: string | undefined): void {
   checkTlsClientOptions(options);
   if ((options.serverName ?? hostname) === undefined && !options.unsafelyDisableHostnameVerification) {
     throw new TypeError("Cannot start TLS: there is no serverName to verify the peer by");
   }
-  return (conn, signal) => tlsConnectConn(conn, { ...options, hostname }, { signal });
 }
 
 function isUpgradable(transport: BaseTransport): transport is ConnTransport {

@@ -121,12 +121,14 @@ export class ConnTransport
    * @param handshake Makes the other conn; closes this one if it fails, or when the signal aborts
    * @param shutdownTimeout How long the lingering close of the other conn may take, in milliseconds; by default as long as
    * that of this one
+   * @param takesKept Whether bytes that were read and not delivered are the other conn's, rather than an error
    * @throws {Error} If the transport is closing, or is being upgraded
    * @throws {Deno.errors.InvalidData} If the peer sent bytes before it could know of the upgrade
    */
   async upgrade(
     handshake: (conn: ConnLike, signal: AbortSignal) => Promise<Upgraded>,
     shutdownTimeout?: number | undefined,
+    takesKept = false,
   ): Promise<void> {
     if (this.#closedByUser) throw new ClosedError("Cannot upgrade the connection: it was closed");
     if (this.#phase !== "open") throw new Error("Cannot upgrade the connection: it is closing, or being upgraded");
@@ -137,7 +139,7 @@ export class ConnTransport
     try {
       this.#writes.flush();
       if (!this.#writes.flushed) await upgrade.flushed;
-      const readUnderWay = this.#reads.detach();
+      const readUnderWay = this.#reads.detach(takesKept);
       const bare = readUnderWay === null ? this.#conn : prepended(this.#conn, readUnderWay);
       const { conn, info } = await handshake(bare, upgrade.signal);
       if (upgrade.signal.aborted) {

@@ -226,13 +226,16 @@ export class ReadPump {
   /**
    * Ends reading, for a new owner of the conn.
    *
-   * @returns The bytes of the pending read, `null` at the end of the stream; or `null` if no read is pending
-   * @throws {Deno.errors.InvalidData} If bytes are kept
+   * @param takesKept Whether bytes that are kept go to the new owner
+   * @returns The bytes that are kept, or those of the pending read, `null` at the end of the stream; or `null` if there are
+   * neither
+   * @throws {Deno.errors.InvalidData} If bytes are kept that do not go to the new owner
    */
-  detach(): Promise<Uint8Array | null> | null {
+  detach(takesKept = false): Promise<Uint8Array | null> | null {
     switch (this.#state) {
       case "kept":
       case "due":
+        if (takesKept) return this.#takeKept();
         throw new Deno.errors.InvalidData(
           `Cannot take the connection over: ${this.#kept ?? "the end of the stream and 0"} bytes were received before`,
         );
@@ -342,6 +345,12 @@ export class ReadPump {
       default:
         this.#end(n);
     }
+  }
+
+  #takeKept(): Promise<Uint8Array | null> {
+    const kept = this.#kept === null ? null : new Uint8Array(this.#memory.subarray(0, this.#kept));
+    this.#end();
+    return Promise.resolve(kept);
   }
 
   #deliverKept(): void {

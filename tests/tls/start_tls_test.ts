@@ -57,6 +57,47 @@ function clientOptions() {
 
 for (const [kind, make] of Object.entries(kinds)) {
   for (const readAhead of [false, true]) {
+    Deno.test({
+      name: `StreamWriter.startTls() takes what is buffered for the handshake when told so, over ${kind}${
+        readAhead ? ", reading ahead" : ""
+      } [S5]`,
+      ignore,
+      async fn() {
+        await using pair = await make(readAhead);
+        const { client, reader, writer } = pair;
+        const connecting = client.writer.startTls(clientOptions());
+        // The hello is read, and stays.
+        assertEquals((await reader.peek(1))[0], 22);
+        await Promise.all([
+          connecting,
+          writer.startTls({ ...theCerts().server, serverSide: true, buffered: "handshake" }),
+        ]);
+        client.writer.write("secret\n");
+        assertEquals(decoder.decode(await reader.readline()), "secret\n");
+        writer.write("answer\n");
+        assertEquals(decoder.decode(await client.reader.readline()), "answer\n");
+      },
+    });
+  }
+}
+
+Deno.test({ name: "startTls() with buffered is for servers, and takes nothing else [S5, V2]", ignore }, async () => {
+  await using pair = await kinds.memory!(false);
+  const { client, writer } = pair;
+  const server = { ...theCerts().server, serverSide: true };
+  await assertRejects(
+    () => client.writer.startTls({ ...clientOptions(), buffered: "handshake" }),
+    TypeError,
+    "server side",
+  );
+  const wrong = { ...server, buffered: "plain" as "handshake" };
+  await assertRejects(() => writer.startTls(wrong), TypeError, 'buffered must be "handshake", not "plain"');
+  // Nothing was changed by that.
+  await Promise.all([client.writer.startTls(clientOptions()), writer.startTls(server)]);
+});
+
+for (const [kind, make] of Object.entries(kinds)) {
+  for (const readAhead of [false, true]) {
     const how = `over ${kind}${readAhead ? ", reading ahead" : ""}`;
     const serverOptions = () => ({ ...theCerts().server, serverSide: true });
 

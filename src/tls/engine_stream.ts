@@ -70,6 +70,11 @@ export class EngineStream {
     return new EngineStream(Duplex, events);
   }
 
+  /** Whether the engine gave its handshake up; what it still wants to send may be an alert, or the end of a handshake. */
+  get gaveUp(): boolean {
+    return this.#socket === null && this.duplex.destroyed;
+  }
+
   /** Whether the engine was destroyed. */
   get destroyed(): boolean {
     return this.#socket === null || this.#socket.destroyed;

@@ -109,14 +109,18 @@ export async function acceptNode(
         cert,
         key,
         ...alpnProtocols?.length && { ALPNProtocols: alpnProtocols },
-        // Judged below: node:tls would end the connection without a reason.
         requestCert: clientAuth !== "none",
-        rejectUnauthorized: false,
+        // Else a client without a certificate would get no alert.
+        rejectUnauthorized: clientAuth === "require",
         // None of its own: it would hold a socket whose handshake failed for two minutes.
         handshakeTimeout: -1,
         ...names && { SNICallback: choose },
       });
-      server.on("tlsClientError", (error) => done(error));
+      server.on("tlsClientError", (error, socket) => {
+        // The handshake was done before the engine looked: the client must not take it for a success.
+        if (socket.authorizationError) done(certificateRefused(socket), true);
+        else done(hasNoCertificate(error) ? new Error(NO_CERTIFICATE, { cause: error }) : error);
+      });
       server.on("secureConnection", (socket) => settle(socket, refusal(socket, options, X509Certificate), done));
       server.emit("connection", stream.duplex);
     }, handshake.prefix));
@@ -149,13 +153,23 @@ function refusal(socket: TLSSocket, options: TlsServerOptions, X509: typeof X509
   const { clientAuth = "none", caCerts = [] } = options;
   if (clientAuth === "none") return undefined;
   if (peerCertificateOf(socket) === null) {
-    return clientAuth === "require" ? new Error("the client sent no certificate") : undefined;
+    return clientAuth === "require" ? new Error(NO_CERTIFICATE) : undefined;
   }
-  if (!socket.authorized) return new Error(`the client's certificate is refused: ${socket.authorizationError}`);
+  if (!socket.authorized) return certificateRefused(socket);
   if (socket.isSessionReused() && !isIssuedBy(socket, caCerts, X509)) {
     return new Error("the client's certificate is refused: its session is another server's");
   }
   return undefined;
+}
+
+const NO_CERTIFICATE = "the client sent no certificate";
+
+function hasNoCertificate(error: Error): boolean {
+  return (error as { code?: unknown }).code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE";
+}
+
+function certificateRefused({ authorizationError }: TLSSocket): Error {
+  return new Error(`the client's certificate is refused: ${authorizationError}`);
 }
 
 function infoOf(socket: TLSSocket) {

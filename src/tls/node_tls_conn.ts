@@ -104,8 +104,12 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
       return this.#afterPlain ?? null;
     })();
     const outcome = await Promise.race([promise, fed.then((after) => isDone || after === null ? promise : after)]);
-    // The alert comes a moment after the error.
-    if (outcome instanceof Error) await nextTurn();
+    if (outcome instanceof Error) {
+      // The alert comes a moment after the error.
+      await nextTurn();
+      const alert = this.#unsent.shift();
+      if (alert !== undefined) this.#sending ??= this.#send(alert);
+    }
     await this.#sending;
     if (outcome instanceof Error) {
       if (!this.#reading && this.#sendError === null && this.#afterPlain === undefined) await this.#discard();
@@ -184,8 +188,8 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
 
   ciphertext(data: Uint8Array): void {
     if (this.#isClosed() || this.#sendError !== null) return;
-    if (this.#sending === null) this.#sending = this.#send(data);
-    else this.#unsent.push(data);
+    if (this.#sending !== null || this.#engine.gaveUp) this.#unsent.push(data);
+    else this.#sending = this.#send(data);
   }
 
   ended(): void {

@@ -23,7 +23,13 @@ import {
 } from "../common/options.ts";
 import { Server, type ServerOptions } from "./server.ts";
 import { serverTls } from "./server_tls.ts";
-import { checkTlsServerOptions, listenTlsNative, serverTlsMode, type TlsServerOptions } from "../tls/choose.ts";
+import {
+  checkTlsServerOptions,
+  listenTlsNative,
+  prepareTlsServer,
+  serverTlsMode,
+  type TlsServerOptions,
+} from "../tls/choose.ts";
 import type { BaseProtocolLike } from "../transport/types.ts";
 import { listenUnix } from "./unix_listener.ts";
 
@@ -122,6 +128,7 @@ export async function createServer(
   checkFactory("serve", protocolFactory);
   checkListenOptions(options);
   throwIfAborted(options.signal);
+  if (options.tls !== undefined) await prepareTlsServer(options.tls);
   const { listener } = options;
   return await serve(protocolFactory, listener === undefined ? await bind(options) : given(listener), options);
 }
@@ -152,6 +159,7 @@ export async function createUnixServer(
   if (options.path === undefined) throw new TypeError("Cannot serve: there is no path");
   if (options.tls !== undefined) checkTlsServerOptions(options.tls, "a Unix socket");
   throwIfAborted(options.signal);
+  if (options.tls !== undefined) await prepareTlsServer(options.tls);
   return await serve(protocolFactory, given(await listenUnix(options.path)), options);
 }
 

@@ -12,11 +12,13 @@
  *
  * @module
  */
+import { rejection } from "../common/callers_frames.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { closeQuietly, handshakeError, type SecureConn } from "./handshake.ts";
 import { handshakeNative, isNativeTcpConn, startTlsNative } from "./native_engine.ts";
 import { acceptNode, connectNode } from "./node_engine.ts";
 import { tlsName } from "./names.ts";
+import { nodeModules } from "./node_modules.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./options.ts";
 
 export type { SecureConn } from "./handshake.ts";
@@ -74,7 +76,8 @@ export async function tlsConnectConn(
     return await connectNode(conn, options, name, { ...limits, prefix });
   } catch (error) {
     closeQuietly(conn);
-    throw error;
+    if (signal?.aborted) throw error;
+    return rejection(error);
   }
 }
 
@@ -131,6 +134,15 @@ export function serverTlsMode(options: TlsServerOptions, socket: ServerSocketOpt
     if (socket[name]) throw new TypeError(`Cannot serve: the option "${name}" does not go together with engine "deno"`);
   }
   return "native";
+}
+
+/**
+ * Loads what handshakes need, so that a process without descriptors can still do them.
+ *
+ * @param options The options of a server
+ */
+export async function prepareTlsServer(options: TlsServerOptions): Promise<void> {
+  if (options.engine !== "deno") await nodeModules();
 }
 
 function nameToVerify(options: TlsClientOptions & { hostname?: string | undefined }): string | undefined {

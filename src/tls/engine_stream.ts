@@ -47,7 +47,11 @@ export class EngineStream {
   #socket: TLSSocket | null = null;
   #direct: DirectHandle | null = null;
 
-  private constructor(DuplexClass: typeof Duplex, events: EngineEvents) {
+  /**
+   * @param DuplexClass The class, which is loaded late
+   * @param events What to tell
+   */
+  constructor(DuplexClass: typeof Duplex, events: EngineEvents) {
     this.#events = events;
     this.duplex = new DuplexClass({ read() {} });
     const write = (data: Uint8Array, callback?: () => void): boolean => {
@@ -57,17 +61,6 @@ export class EngineStream {
     };
     this.duplex.write = write as Duplex["write"];
     this.duplex.on("error", (error) => events.failed(error));
-  }
-
-  /**
-   * Makes a stream.
-   *
-   * @param events What to tell
-   * @returns The stream
-   */
-  static async make(events: EngineEvents): Promise<EngineStream> {
-    const { Duplex } = await import("node:stream");
-    return new EngineStream(Duplex, events);
   }
 
   /** Whether the engine gave its handshake up; what it still wants to send may be an alert, or the end of a handshake. */

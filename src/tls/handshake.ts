@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { rejection } from "../common/callers_frames.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import type { TlsInfo } from "../transport/types.ts";
 import { asError, toNetError } from "../common/errors.ts";
@@ -54,8 +53,7 @@ export async function boundHandshake<T>(
     return await Promise.race([stopped, failuresMapped(handshake)]);
   } catch (error) {
     release();
-    if (signal?.aborted) throw error;
-    return rejection(error);
+    throw error;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);

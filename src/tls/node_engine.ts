@@ -13,6 +13,7 @@ import { ipVersion } from "../common/address.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { isIssuedBy, peerCertificateOf } from "./certificate.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
+import { nodeModules } from "./node_modules.ts";
 import { NodeTlsConn, type Outcome } from "./node_tls_conn.ts";
 import type { TlsClientOptions, TlsIdentity, TlsServerOptions } from "./options.ts";
 import { ServerNames } from "./server_names.ts";
@@ -39,7 +40,7 @@ export async function connectNode(
   handshake: NodeHandshake,
 ): Promise<SecureConn> {
   const { caCerts, alpnProtocols, cert, key, unsafelyDisableHostnameVerification = false } = options;
-  const { checkServerIdentity, connect, rootCertificates } = await import("node:tls");
+  const { checkServerIdentity, connect, rootCertificates } = (await nodeModules()).tls;
   const verified = unsafelyDisableHostnameVerification ? undefined : name;
   const secure = await secured(conn, handshake, (tlsConn) =>
     tlsConn.handshake((stream, done) => {
@@ -86,10 +87,7 @@ export async function acceptNode(
 ): Promise<SecureConn> {
   const { cert, key, alpnProtocols, caCerts, clientAuth = "none" } = options;
   const names = ServerNames.of(options);
-  const [{ createSecureContext, createServer }, { X509Certificate }] = await Promise.all([
-    import("node:tls"),
-    import("node:crypto"),
-  ]);
+  const { tls: { createSecureContext, createServer }, X509Certificate } = await nodeModules();
   const secure = await secured(conn, handshake, (tlsConn) =>
     tlsConn.handshake((stream, done) => {
       const client: SecureContextOptions = caCerts ? { ca: caCerts } : {};

@@ -24,6 +24,7 @@ import { type ConnLike, readFrom, writeTo } from "../conn/conn.ts";
 import { brokenError, busyError, closedError, interruptedError } from "../conn/conn_errors.ts";
 import { type EngineEvents, EngineStream } from "./engine_stream.ts";
 import { closeQuietly } from "./handshake.ts";
+import { type NodeModules, nodeModules } from "./node_modules.ts";
 
 /** What a handshake came to. */
 export type Outcome = TLSSocket | Error;
@@ -43,7 +44,8 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
   readonly localAddr?: Deno.Addr;
   readonly remoteAddr?: Deno.Addr;
   readonly #conn: ConnLike;
-  #engine!: EngineStream;
+  readonly #nextTick: NodeModules["nextTick"];
+  readonly #engine: EngineStream;
   #state: "open" | "ended" | "closed" = "open";
 
   #block = new Uint8Array(MIN_BLOCK);
@@ -57,8 +59,10 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
   #sending: Promise<void> | null = null;
   #sendError: Error | null = null;
 
-  private constructor(conn: ConnLike) {
+  private constructor(conn: ConnLike, duplex: NodeModules["Duplex"], nextTick: NodeModules["nextTick"]) {
     this.#conn = conn;
+    this.#nextTick = nextTick;
+    this.#engine = new EngineStream(duplex, this);
     if (conn.localAddr) this.localAddr = conn.localAddr;
     if (conn.remoteAddr) this.remoteAddr = conn.remoteAddr;
   }
@@ -70,9 +74,8 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
    * @returns The conn that will speak TLS
    */
   static async make(conn: ConnLike): Promise<NodeTlsConn> {
-    const made = new NodeTlsConn(conn);
-    made.#engine = await EngineStream.make(made);
-    return made;
+    const { Duplex, nextTick } = await nodeModules();
+    return new NodeTlsConn(conn, Duplex, nextTick);
   }
 
   /**
@@ -100,13 +103,13 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
     if (prefix?.length) this.#engine.feed(prefix);
     const fed = (async () => {
       // The engine tells of what it was fed a moment later.
-      for (await nextTurn(); !isDone && this.#afterPlain === undefined; await nextTurn()) await this.#fill();
+      for (await this.#tick(); !isDone && this.#afterPlain === undefined; await this.#tick()) await this.#fill();
       return this.#afterPlain ?? null;
     })();
     const outcome = await Promise.race([promise, fed.then((after) => isDone || after === null ? promise : after)]);
     if (outcome instanceof Error) {
       // The alert comes a moment after the error.
-      await nextTurn();
+      await this.#tick();
       const alert = this.#unsent.shift();
       if (alert !== undefined) this.#sending ??= this.#send(alert);
     }
@@ -269,6 +272,11 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
     }
   }
 
+  /** Waits until what the engine has queued is done. */
+  #tick(): Promise<void> {
+    return new Promise<void>((resolve) => this.#nextTick(resolve));
+  }
+
   #mayWrite(doing: string): void {
     if (this.#isClosed()) throw closedError(doing);
     if (this.#state === "ended") throw brokenError("this direction was ended");
@@ -295,9 +303,3 @@ function release({ buffer, length }: Uint8Array): void {
 }
 
 const LEAST_RELEASED = 4096;
-
-/** What was queued by the calls before is done. */
-async function nextTurn(): Promise<void> {
-  const { nextTick } = await import("node:process");
-  await new Promise<void>((resolve) => nextTick(resolve));
-}

@@ -13,6 +13,7 @@ import {
   tlsConnectConn,
   type TlsServerOptions,
 } from "./choose.ts";
+import { rejection } from "../common/callers_frames.ts";
 import { describe } from "../common/describe.ts";
 import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/types.ts";
 
@@ -110,7 +111,8 @@ const NOTHING_UNREAD: UnreadBytes = { length: 0, take: () => new Uint8Array(0) }
 type Handshake = Parameters<ConnTransport["upgrade"]>[0];
 
 function serverHandshake(options: TlsServerOptions, prefix: Uint8Array | undefined): Handshake {
-  return (conn, signal) => tlsAcceptConn(conn, options, { signal, prefix });
+  // Unlike a server's own handshakes, somebody awaits this one.
+  return (conn, signal) => tlsAcceptConn(conn, options, { signal, prefix }).catch(rejection);
 }
 
 function clientHandshake(options: TlsClientOptions, hostname: string | undefined): Handshake {

@@ -220,6 +220,11 @@ Deno.test("StreamReader.tryreadline() and tryreaduntil() over the limit throw ag
     assertEquals(assertThrows(() => reader.tryreadline(), LimitOverrunError).consumed, 5);
     assertEquals(assertThrows(() => reader.tryreaduntil("\n"), LimitOverrunError).consumed, 5);
     assertEquals(assertThrows(() => reader.tryreaduntil("ng", { limit: 5 }), LimitOverrunError).consumed, 6);
+    // A match that starts too late is not passed over the second time.
+    for (let again = 0; again < 2; again++) {
+      const separators = ["g\n", "a longer one"];
+      assertEquals(assertThrows(() => reader.tryreaduntil(separators, { limit: 5 }), LimitOverrunError).consumed, 7);
+    }
   }
   assertEquals(text(reader.tryreaduntil("\n", { limit: 8 })!), "too long\n");
   assertEquals(text(reader.tryreadline()!), "ok\n");

@@ -1,7 +1,7 @@
 // docs/TLS.md tells what a client sees that is refused, and what onError gets: as openssl s_client sees it.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startServer, type TlsServerOptions } from "../../mod.ts";
-import { ignore, theCerts } from "./certs.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
 import { text } from "../support/bytes.ts";
 
 interface Scene {

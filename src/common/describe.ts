@@ -3,7 +3,7 @@
  *
  * A message may show what a caller passed, but never a secret, never more than 100 characters of it, and building it must
  * never fail. So of objects only the kind is named: their contents may be a key or a peer's bytes, and reading them runs
- * code of whoever made them.
+ * user code.
  *
  * @module
  */

@@ -20,7 +20,7 @@
  *
  * One turn is not enough to serve others. The JavaScript of an isolate is one task of Tokio. While that task is always ready,
  * Tokio asks the system about sockets and signals only once in 61 runs of a task (its `event_interval`). So handing over
- * takes 64 turns. They take 0.1 ms, where a `setTimeout(0)` takes 2 ms. With one turn a client beside a flood waited 310 ms,
+ * takes 64 turns. They take 0.1 ms, where a `setTimeout(0)` takes 2 ms. With one turn a client waited during a flood 310 ms,
  * with 64 turns 6 ms.
  *
  * @module
@@ -109,7 +109,7 @@ export class LoopBudget {
       turnsLeft = WATCH_TURNS;
       if (now - began < SLICE) return null;
     }
-    // Whatever is spent meanwhile is told to wait as well, so that work of one source stays in order.
+    // Calls that spend meanwhile wait as well, so that the work of one source stays in order.
     this.#left = 0;
     return this.#released = handOver().then(() => {
       this.#released = null;

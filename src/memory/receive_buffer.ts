@@ -16,7 +16,7 @@ const NO_BLOCK: Bytes = new Uint8Array(0);
 /** The block of one connection's reads, one read at a time. */
 export class ReceiveBuffer {
   #block: Bytes = NO_BLOCK;
-  /** Made when it is needed first: a stream reader copies by itself. */
+  /** Created on first use: a stream reader makes its own copies. */
   #out: HandOut | null = null;
 
   /**

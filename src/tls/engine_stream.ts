@@ -5,7 +5,7 @@
  * ## Theory of operation
  *
  * `node:tls` runs over any Duplex. This one has no buffers: `feed()` hands ciphertext to the engine, which delivers the
- * plaintext before `feed()` returns, and `write()` passes the engine's ciphertext on. So nothing is read that nobody asked
+ * plaintext before `feed()` returns, and `write()` passes the engine's ciphertext on. So nothing is read that was not asked
  * for, and nothing is held between the engine and the conn.
  *
  * Deno's engine also takes and gives ciphertext by two methods of its handle, `readBuffer()` and `drainEncOut()`, which

@@ -1,5 +1,5 @@
 /**
- * What every TLS handshake has in common, whoever does it: a bound in time, a signal, and the errors that users see.
+ * What every TLS handshake has in common, by each engine: a bound in time, a signal, and the errors that users see.
  *
  * @module
  */
@@ -74,7 +74,7 @@ export function closeQuietly(conn: ConnLike): void {
 }
 
 /**
- * Makes the error that users see of a handshake, the same whoever did it: `InvalidData` where the sides do not agree,
+ * Makes the error that users see of a handshake, the same for each engine: `InvalidData` where the sides do not agree,
  * `ConnectionReset` where the peer went away.
  *
  * @param thrown What was thrown

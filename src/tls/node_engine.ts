@@ -97,7 +97,7 @@ export async function acceptNode(
         const found = names!.find(name);
         if (!(found instanceof Promise)) return answer(found);
         found.then(answer, (error) => {
-          // Without a certificate the engine refuses, and says so by an alert.
+          // Without a certificate the engine refuses, with an alert.
           callback(null, createSecureContext());
           done(error);
         }).then(() => stream.poke());

@@ -8,9 +8,9 @@
  *
  * - Reading is on demand: while a `read()` waits and no plaintext is left, one block is read from the conn and fed into the
  *   engine. So at most one block is held, and back pressure reaches the peer. Left to itself, Deno's engine reads without
- *   bound when nobody does, and loses the end of the stream behind the bytes that it holds.
+ *   bound while no read waits, and loses the end of the stream behind the bytes that it holds.
  * - The end of the conn is the end of the stream only after the peer's close_notify. Without it the connection may have
- *   been cut by somebody else, which is an error.
+ *   been cut by an attacker, which is an error.
  * - A `write()` is done when the conn has taken its ciphertext. The engine has one write to encrypt at a time; its records
  *   leave together.
  *

@@ -38,7 +38,7 @@ import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
 type Phase = "open" | "upgrading" | "flushing" | "lingering" | "lost";
 
-/** What a transport is told of its connection, or several alike of theirs. */
+/** The options of a transport, or of several. */
 export interface ConnTransportOptions {
   /** More to tell by `getExtraInfo`; a connection that has `tls` is closed as TLS is. */
   extra?: Partial<ExtraInfo>;
@@ -53,7 +53,7 @@ export interface ConnTransportOptions {
   closeTimeout?: number | undefined;
   /** For TLS: how long the wait for the peer's end may take instead, in milliseconds. */
   shutdownTimeout?: number | undefined;
-  /** Where errors go that no caller waits for; the exception handler by default. */
+  /** Gets errors that no call rejects with; the exception handler by default. */
   report?: (context: ErrorContext, audience: Audience) => void;
   /** Called after `connectionLost`. */
   onLost?: (transport: ConnTransport) => void;

@@ -387,7 +387,7 @@ async function fill(conn: ConnLike, { quiet, bound }: Context): Promise<{ taken:
     if (await isPendingAfter(writing, quiet)) return { taken, writing };
     taken += await writing;
   }
-  throw new Error(`writes took more than ${bound} bytes while nobody read`);
+  throw new Error(`writes took more than ${bound} bytes while the peer did not read`);
 }
 
 /** Reads `size` bytes, or to EOF; returns the number read. */

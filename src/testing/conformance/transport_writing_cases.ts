@@ -280,7 +280,7 @@ export const writingCases: TransportCaseDefinition[] = [
       const sending = [50_000_000, 1].map((size) => started(a.sendall(new Uint8Array(size))));
       await scene.quiet();
       a.abort();
-      for (const promise of sending) await checkRejects(promise, [Error], "sendall() amid an abort");
+      for (const promise of sending) await checkRejects(promise, [Error], "sendall() during an abort");
     },
   },
   {

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { plainView } from "../common/bytes.ts";
+import { describe } from "../common/describe.ts";
 import { costOfCall, LoopBudget } from "../common/loop_budget.ts";
 import type { ConnLike } from "./conn.ts";
 import { brokenError, busyError, closedError, detachedError, interruptedError, resetError } from "./conn_errors.ts";
@@ -61,7 +63,9 @@ export interface ConnPairOptions {
 export function connPair(options: ConnPairOptions = {}): [ConnPairEnd, ConnPairEnd] {
   const { capacity = DEFAULT_CAPACITY } = options;
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
-    throw new RangeError(`Cannot make a pair of connections: the capacity "${capacity}" must be a positive integer`);
+    throw new RangeError(
+      `Cannot make a pair of connections: the capacity must be a positive integer, not ${describe(capacity)}`,
+    );
   }
   const there = new Direction(capacity);
   const back = new Direction(capacity);
@@ -80,11 +84,11 @@ class MemoryConn implements ConnPairEnd {
   }
 
   read(p: Uint8Array): Promise<number | null> {
-    return this.#closed ? Promise.reject(closedError("read")) : this.#incoming.read(p);
+    return this.#closed ? Promise.reject(closedError("read")) : this.#incoming.read(plainView(p));
   }
 
   write(p: Uint8Array): Promise<number> {
-    return this.#closed ? Promise.reject(closedError("write")) : this.#outgoing.write(p);
+    return this.#closed ? Promise.reject(closedError("write")) : this.#outgoing.write(plainView(p));
   }
 
   closeWrite(): Promise<void> {

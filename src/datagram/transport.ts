@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { Bytes } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { CallbackRunner, type CallbacksOwner } from "../transport/callbacks.ts";
 import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
@@ -100,11 +100,12 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not ${describeType(data)}`);
     }
+    const bytes = plainView(data);
     const to = targetOf(this.#socket, addr);
     if (this.isClosing()) return this.#drop();
     // Not slice(), which copies nothing where data is a Buffer.
-    const outgoing: Outgoing = { data: new Uint8Array(data), to, next: null };
-    this.#size += sizeOf(data);
+    const outgoing: Outgoing = { data: new Uint8Array(bytes), to, next: null };
+    this.#size += sizeOf(bytes);
     if (this.#tail === null) {
       this.#head = this.#tail = outgoing;
       this.#sendHead(outgoing);

@@ -21,7 +21,7 @@
  *
  * @module
  */
-import type { Bytes } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import { describe, describeType } from "../common/describe.ts";
 import type { ConnLike } from "../conn/conn.ts";
@@ -205,6 +205,7 @@ export async function sockRecv(conn: ConnLike, n: number, options: SockOptions =
  * @param p The memory
  * @param options `signal` ends it: what comes is then kept for the next call. It costs a copy
  * @returns How many bytes were put at the start of `p`; 0 at the end of the stream, or if `p` is empty
+ * @throws {TypeError} If the memory is detached meanwhile
  * @throws {Deno.errors.Busy} If another call receives on the connection already
  *
  * @example Receiving without fresh memory
@@ -223,16 +224,12 @@ export async function sockRecv(conn: ConnLike, n: number, options: SockOptions =
  */
 export async function sockRecvInto(conn: ConnLike, p: Uint8Array, options: SockOptions = {}): Promise<number> {
   checkConn(conn, "receive");
-  checkBytes(p, "receive");
+  const memory = checkedBytes(p, "receive");
   checkOptions("receive", options, { signal: aSignal });
   throwIfAborted(options.signal);
-  if (p.length === 0) return 0;
+  if (memory.length === 0) return 0;
   const receiver = stateOf(receivers, conn, SockReceiver);
-  if (options.signal === undefined) return await receiver.receiveInto(p) ?? 0;
-  const bytes = await receiver.receive(p.length, options.signal);
-  if (bytes === null) return 0;
-  p.set(bytes);
-  return bytes.length;
+  return await receiver.receiveInto(memory, options.signal) ?? 0;
 }
 
 /**
@@ -258,12 +255,12 @@ export async function sockRecvInto(conn: ConnLike, p: Uint8Array, options: SockO
  */
 export async function sockSendall(conn: ConnLike, data: Uint8Array, options: SockOptions = {}): Promise<void> {
   checkConn(conn, "send");
-  checkBytes(data, "send");
+  const bytes = checkedBytes(data, "send");
   checkOptions("send", options, { signal: aSignal });
   const { signal } = options;
   throwIfAborted(signal);
   const sender = stateOf(senders, conn, SockSender);
-  await sender.exclusive(() => signal === undefined ? sender.sendWhole(data, signal) : sender.sendCopy(data, signal));
+  await sender.exclusive(() => signal === undefined ? sender.sendWhole(bytes, signal) : sender.sendCopy(bytes, signal));
 }
 
 /**
@@ -380,12 +377,12 @@ export async function sockSendto(
   if (typeof sock?.send !== "function") {
     throw new TypeError(`Cannot send a datagram: it must be sent on a datagram socket, not on ${describe(sock)}`);
   }
-  checkBytes(data, "send a datagram");
+  const bytes = checkedBytes(data, "send a datagram");
   checkOptions("send a datagram", options, { signal: aSignal });
   const { signal } = options;
   throwIfAborted(signal);
   // A socket that needs an address says so itself.
-  const sent = sock.send(signal === undefined ? data : new Uint8Array(data), addr as Deno.Addr);
+  const sent = sock.send(signal === undefined ? bytes : new Uint8Array(bytes), addr as Deno.Addr);
   return await abortable(sent, signal);
 }
 
@@ -414,8 +411,8 @@ function checkConn(conn: ConnLike, doing: string): void {
   throw new TypeError(`Cannot ${doing}: the connection must have read() and write(), not be ${describeType(conn)}`);
 }
 
-function checkBytes(data: Uint8Array, doing: string): void {
-  if (data instanceof Uint8Array) return;
+function checkedBytes(data: Uint8Array, doing: string): Uint8Array {
+  if (data instanceof Uint8Array) return plainView(data);
   throw new TypeError(`Cannot ${doing}: the memory must be a Uint8Array, not ${describeType(data)}`);
 }
 

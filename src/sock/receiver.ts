@@ -43,17 +43,24 @@ export class SockReceiver {
   }
 
   /**
-   * Receives bytes into memory of the caller's, without a copy if nothing is kept.
+   * Receives bytes into memory of the caller's, without a copy if nothing is kept and there is no signal.
    *
    * @param p The memory, not empty
+   * @param signal Ends it
    * @returns The number of bytes, or `null` at the end
+   * @throws {TypeError} If the memory is detached or shrunk meanwhile; what a copy brought is kept
    */
-  async receiveInto(p: Uint8Array): Promise<number | null> {
+  async receiveInto(p: Uint8Array, signal: AbortSignal | undefined): Promise<number | null> {
+    if (signal !== undefined) {
+      const bytes = await this.receive(p.length, signal);
+      return bytes === null ? null : this.#put(bytes, p);
+    }
     const kept = this.#takeRest(p.length);
     if (kept !== null) return this.#put(kept, p);
     let direct: number | null | undefined;
     const start = async () => {
       direct = await this.#readInto(p);
+      if (p.length === 0) throw memoryGone();
       return null;
     };
     const read = await this.#reads.take("receive", start, undefined);
@@ -84,9 +91,22 @@ export class SockReceiver {
     }
   }
 
-  #put(bytes: Uint8Array, p: Uint8Array): number {
+  #put(bytes: Bytes, p: Uint8Array): number {
+    if (bytes.length > p.length) {
+      this.#keep(bytes);
+      throw memoryGone();
+    }
     p.set(bytes);
     return bytes.length;
+  }
+
+  /** Keeps bytes that were taken out, before the rest. */
+  #keep(bytes: Bytes): void {
+    const rest = this.#rest;
+    const all = new Uint8Array(bytes.length + (rest?.length ?? 0));
+    all.set(bytes);
+    if (rest !== null) all.set(rest, bytes.length);
+    this.#rest = all;
   }
 
   #takeRest(most: number): Bytes | null {
@@ -101,4 +121,8 @@ export class SockReceiver {
     if (bytes.length > most) this.#rest = bytes.subarray(most);
     return copyOf(bytes, Math.min(bytes.length, most));
   }
+}
+
+function memoryGone(): Error {
+  return new TypeError("Cannot receive: the memory was detached or shrunk meanwhile");
 }

@@ -57,12 +57,15 @@ export class SockSender {
    *
    * @param data The bytes
    * @param signal Ends it; the memory is then still in use
+   * @throws {TypeError} If the memory is detached or shrunk before all is sent; later sends are refused
    */
   async sendWhole(data: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const { length } = data;
     let begun = false;
     try {
-      for (let offset = 0; offset < data.length;) {
+      for (let offset = 0; offset < length;) {
         throwIfAborted(signal);
+        this.#checkMemory(data, length, begun);
         begun = true;
         const n = await abortable(this.#conn.write(offset === 0 ? data : data.subarray(offset)), signal);
         offset += n;
@@ -84,8 +87,10 @@ export class SockSender {
    * @param signal Ends it
    */
   async sendCopy(data: Uint8Array, signal: AbortSignal): Promise<void> {
-    const block = acquireBlock(Math.min(data.length, PIECE));
-    for (let offset = 0; offset < data.length; offset += block.length) {
+    const { length } = data;
+    const block = acquireBlock(Math.min(length, PIECE));
+    for (let offset = 0; offset < length; offset += block.length) {
+      this.#checkMemory(data, length, offset > 0);
       const piece = data.subarray(offset, offset + block.length);
       block.set(piece);
       try {
@@ -98,5 +103,12 @@ export class SockSender {
     }
     // After a failure it may still be in use, and is left to the garbage collector.
     releaseBlock(block);
+  }
+
+  /** Refuses memory that has lost bytes since the call: what is left of it would be sent in their place. */
+  #checkMemory(data: Uint8Array, length: number, begun: boolean): void {
+    if (data.length >= length) return;
+    if (begun) this.#state = "cut";
+    throw new TypeError("Cannot send: the memory was detached or shrunk meanwhile");
   }
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Bytes } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { DrainGate } from "../streams/drain_gate.ts";
 import { SubprocessProtocol } from "../transport/protocols.ts";
@@ -142,7 +142,7 @@ export class Process implements AsyncDisposable {
    * @throws {Deno.errors.Busy} If a read of stdout or stderr is waiting
    */
   async communicate(input?: Uint8Array | string): Promise<ProcessOutput> {
-    const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+    let bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
     if (bytes !== undefined) {
       if (!(bytes instanceof Uint8Array)) {
         throw new TypeError(
@@ -150,6 +150,7 @@ export class Process implements AsyncDisposable {
         );
       }
       if (this.stdin === null) throw new TypeError("Cannot communicate: there is input, but stdin is not a pipe");
+      bytes = plainView(bytes);
     }
     const [stdout, stderr] = await Promise.all([
       this.stdout?.read() ?? null,

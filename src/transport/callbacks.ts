@@ -19,7 +19,7 @@
  *
  * @module
  */
-import type { Bytes } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { asError } from "../common/errors.ts";
 import { promiseOf } from "../common/promise_of.ts";
@@ -239,7 +239,7 @@ export class Callbacks extends CallbackRunner<StreamProtocolLike> {
     const protocol = this.#buffered!;
     try {
       const memory = protocol.getBuffer(sizeHint);
-      if (memory instanceof Uint8Array && memory.length > 0) return memory;
+      if (memory instanceof Uint8Array && memory.length > 0) return plainView(memory);
       this.settle(protocol, "getBuffer", memory);
       throw new TypeError(
         memory instanceof Uint8Array

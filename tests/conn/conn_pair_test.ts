@@ -16,7 +16,7 @@ Deno.test("connPair() throws a RangeError at a capacity that is none", () => {
     const error = assertThrows(() => connPair({ capacity }), RangeError);
     assertEquals(
       error.message,
-      `Cannot make a pair of connections: the capacity "${capacity}" must be a positive integer`,
+      `Cannot make a pair of connections: the capacity must be a positive integer, not ${capacity}`,
     );
   }
 });

@@ -5,6 +5,8 @@ import * as sock from "../src/sock/mod.ts";
 import { tcpPair } from "./support/conns.ts";
 import { turns } from "./support/waiting.ts";
 
+const large = new Uint8Array(100_000);
+
 /** A conn whose reads and writes wait, until it is told to fail or to end. */
 class WaitingConn implements net.ConnLike {
   readonly #read = Promise.withResolvers<null>();
@@ -62,6 +64,25 @@ const calls: Record<string, [(scene: Scene) => Promise<unknown>, (scene: Scene) 
   }, reset],
   "readexactly() at the end": [({ reader }) => reader.readexactly(9), end],
   "readuntil() at the end": [({ reader }) => reader.readuntil("\n"), end],
+  "drain() while it waits": [({ writer }) => {
+    writer.write(large);
+    return writer.drain();
+  }, reset],
+  "sendall() while it waits": [({ writer }) => writer.sendall(large), reset],
+  "sendall() that is refused": [async ({ reader, writer }) => {
+    await reader.read().catch(nothing);
+    await turns(1);
+    await writer.sendall(large);
+  }, reset],
+  "sendfile() while it waits": [({ writer }) => writer.sendfile(import.meta.filename!), reset],
+  "waitClosed() after a reset": [({ reader, writer }) => {
+    reader.read().catch(nothing);
+    return writer.waitClosed();
+  }, reset],
+  "close() after a reset": [({ writer }) => {
+    writer.write(large);
+    return writer.close();
+  }, reset],
   "drain() on a lost connection": [async ({ reader, writer }) => {
     await reader.read().catch(nothing);
     await writer.drain();

@@ -6,6 +6,9 @@
  * reaction of a promise runs, the promise knows who awaits it. So instead of `reject(error)` the promise is resolved with a
  * promise that rejects a few reactions later, and the last of these reads the frames of those who wait.
  *
+ * V8 follows a promise only as long as one reaction alone waits for it. So a promise that need not be awaited must not be marked
+ * as handled, by a reaction that ignores the error, before the frames are read: see `handled.ts`.
+ *
  * Nothing of this runs before something fails. Frames are added once to each error: of several calls that one loss rejects,
  * the first is named.
  *
@@ -17,28 +20,32 @@
  * promise that a caller awaits, or returned to the caller.
  *
  * @param error The error; the promise rejects with the same
+ * @param whenRead Called when the frames are read, before the promise rejects
  * @returns The promise
  */
-export function rejection(error: unknown): Promise<never> {
+export function rejection(error: unknown, whenRead?: () => void): Promise<never> {
   // The promise that is resolved with this one subscribes to it one reaction later.
-  return Promise.reject(error).catch(pass).catch(addFrames);
+  return Promise.reject(error).catch(pass).catch((error) => {
+    addFrames(error);
+    whenRead?.();
+    throw error;
+  });
 }
 
 function pass(error: unknown): never {
   throw error;
 }
 
-function addFrames(error: unknown): never {
+function addFrames(error: unknown): void {
   try {
-    if (error instanceof Error && !complete.has(error)) {
-      complete.add(error);
-      const frames = asyncFrames();
-      if (frames !== "" && typeof error.stack === "string") error.stack += `\n${frames}`;
-    }
+    if (!(error instanceof Error) || complete.has(error)) return;
+    const frames = asyncFrames();
+    if (frames === "" || typeof error.stack !== "string") return;
+    complete.add(error);
+    error.stack += `\n${frames}`;
   } catch {
     // A frozen or hostile error stays as it is.
   }
-  throw error;
 }
 
 /** The functions that await the promise whose reaction is running. */

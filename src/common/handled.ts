@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { rejection } from "./callers_frames.ts";
 
 /**
  * Marks a promise as handled: if it rejects and nothing awaits it, that is no unhandled rejection.
@@ -16,33 +17,29 @@ export function handled<T extends Promise<unknown>>(promise: T): T {
 }
 
 /**
- * Calls an async function whose promise need not be awaited, for errors that are made inside it: the promise is marked when it
- * rejects. V8 finds the caller of a promise, for the stack of an error, only while nothing but that caller waits for it.
+ * Makes a promise that settles as another one does, and need not be awaited. Unlike {@linkcode handled} it does not hide its
+ * caller from the stack of the error.
  *
- * @param call The function
- * @returns As its promise
+ * @param promise What it settles as
+ * @returns The promise
  */
-export function handledCall<T>(call: () => Promise<T>): Promise<T> {
-  async function run(): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      handled(outcome);
-      throw error;
-    }
-  }
-  const outcome = run();
+export function ignorable<T>(promise: Promise<T>): Promise<T> {
+  const outcome: Promise<T> = promise.then(undefined, (error) => {
+    handled(outcome);
+    throw error;
+  });
   return outcome;
 }
 
 /**
- * Makes a rejected promise that need not be awaited.
+ * Makes a promise that rejects, and need not be awaited. The stack of the error names the caller.
  *
  * @param error What it rejects with
  * @returns The promise
  */
 export function rejected(error: unknown): Promise<never> {
-  return handled(Promise.reject(error));
+  const promise: Promise<never> = rejection(error, () => handled(promise));
+  return promise;
 }
 
 /**
@@ -53,8 +50,13 @@ export function rejected(error: unknown): Promise<never> {
  * @returns The promise
  */
 export function observed<T>(promise: Promise<T>, onAwait: () => void): Promise<T> {
-  const outcome = new ObservedPromise<T>((resolve, reject) => promise.then(resolve, reject));
-  handled(outcome);
+  const outcome: ObservedPromise<T> = new ObservedPromise<T>((resolve, reject) => {
+    promise.then(resolve, (error) => {
+      outcome.onAwait = undefined;
+      handled(outcome);
+      reject(error);
+    });
+  });
   outcome.onAwait = onAwait;
   return outcome;
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import { plainView } from "../common/bytes.ts";
 import type { ConnLike } from "./conn.ts";
 import { toNetError } from "../common/errors.ts";
 import { brokenError, busyError, closedError, detachedError, interruptedError, resetError } from "./conn_errors.ts";
@@ -82,14 +83,15 @@ class NodeConn implements ConnLike {
   async read(p: Uint8Array): Promise<number | null> {
     if (this.#state === "closed") throw closedError("read");
     if (this.#wakeReader !== undefined) throw busyError("read");
-    if (p.length === 0) return 0;
+    const memory = plainView(p);
+    if (memory.length === 0) return 0;
     for (;;) {
-      const outcome = this.#tryRead(p);
+      const outcome = this.#tryRead(memory);
       if (outcome !== "wait") return outcome;
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
       this.#wakeReader = undefined;
       if (this.#isClosed()) throw interruptedError("read");
-      if (p.length === 0) throw detachedError("read");
+      if (memory.length === 0) throw detachedError("read");
     }
   }
 
@@ -99,9 +101,9 @@ class NodeConn implements ConnLike {
       return Promise.reject(brokenError("this direction was ended"));
     }
     if (this.#rejectWrite !== undefined) return Promise.reject(busyError("write"));
-    if (p.length === 0) return Promise.resolve(0);
-    // Not slice(): that of a node Buffer is no copy.
-    const chunk = new Uint8Array(p.subarray(0, MAX_WRITE));
+    const bytes = plainView(p);
+    if (bytes.length === 0) return Promise.resolve(0);
+    const chunk = new Uint8Array(bytes.subarray(0, MAX_WRITE));
     return new Promise((resolve, reject) => {
       this.#rejectWrite = reject;
       this.#duplex.write(chunk, (error) => {

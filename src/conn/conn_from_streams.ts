@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { plainView } from "../common/bytes.ts";
+import { describeType } from "../common/describe.ts";
 import type { ConnLike } from "./conn.ts";
 import { brokenError, busyError, closedError, interruptedError, resetError } from "./conn_errors.ts";
 
@@ -128,8 +130,9 @@ class ReadHalf {
   async read(p: Uint8Array): Promise<number | null> {
     if (this.#state === "closed") throw closedError("read");
     if (this.#pending !== undefined) throw busyError("read");
-    if (p.length === 0) return 0;
-    this.#pending = new Pending(this.#source.read(p));
+    const memory = plainView(p);
+    if (memory.length === 0) return 0;
+    this.#pending = new Pending(this.#source.read(memory));
     try {
       return await this.#pending.promise;
     } catch (reason) {
@@ -165,8 +168,9 @@ class WriteHalf {
     if (this.#state === "closed") throw closedError("write");
     if (this.#state === "ended") throw brokenError("this direction was ended");
     if (this.#pending !== undefined) throw busyError("write");
-    if (p.length === 0) return 0;
-    const chunk = new Uint8Array(p.subarray(0, MAX_WRITE));
+    const bytes = plainView(p);
+    if (bytes.length === 0) return 0;
+    const chunk = new Uint8Array(bytes.subarray(0, MAX_WRITE));
     this.#pending = new Pending(this.#writer.write(chunk));
     try {
       await this.#pending.promise;
@@ -264,9 +268,9 @@ class ChunkSource implements Source {
       const { value, done } = await this.#reader.read();
       if (done) return null;
       if (!((value as unknown) instanceof Uint8Array)) {
-        throw new TypeError(`Cannot read: the stream has chunks of type "${typeName(value)}", not Uint8Array`);
+        throw new TypeError(`Cannot read: the chunks of the stream must be Uint8Arrays, not ${describeType(value)}`);
       }
-      this.#rest = value;
+      this.#rest = plainView(value);
     }
     const piece = this.#rest.subarray(0, p.length);
     p.set(piece);
@@ -278,10 +282,6 @@ class ChunkSource implements Source {
     this.#rest = new Uint8Array(0);
     return this.#reader.cancel(reason);
   }
-}
-
-function typeName(value: unknown): string {
-  return typeof value === "object" && value !== null ? value.constructor?.name ?? "object" : typeof value;
 }
 
 // close() returns nothing, so no caller can be told.

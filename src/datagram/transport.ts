@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { type Bytes, plainView } from "../common/bytes.ts";
+import { type Bytes, copyMemory } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { CallbackRunner, type CallbacksOwner } from "../transport/callbacks.ts";
 import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
@@ -100,12 +100,10 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`Cannot send a datagram: data must be a Uint8Array, not ${describeType(data)}`);
     }
-    const bytes = plainView(data);
     const to = targetOf(this.#socket, addr);
     if (this.isClosing()) return this.#drop();
-    // Not slice(), which copies nothing where data is a Buffer.
-    const outgoing: Outgoing = { data: new Uint8Array(bytes), to, next: null };
-    this.#size += sizeOf(bytes);
+    const outgoing: Outgoing = { data: copyMemory(data, "send a datagram"), to, next: null };
+    this.#size += sizeOf(outgoing.data);
     if (this.#tail === null) {
       this.#head = this.#tail = outgoing;
       this.#sendHead(outgoing);

@@ -21,7 +21,7 @@
  *
  * @module
  */
-import { type Bytes, plainView } from "../common/bytes.ts";
+import { type Bytes, copyMemory, plainView } from "../common/bytes.ts";
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import { describe, describeType } from "../common/describe.ts";
 import type { ConnLike } from "../conn/conn.ts";
@@ -377,12 +377,12 @@ export async function sockSendto(
   if (typeof sock?.send !== "function") {
     throw new TypeError(`Cannot send a datagram: it must be sent on a datagram socket, not on ${describe(sock)}`);
   }
-  const bytes = checkedBytes(data, "send a datagram");
+  checkedBytes(data, "send a datagram");
   checkOptions("send a datagram", options, { signal: aSignal });
   const { signal } = options;
   throwIfAborted(signal);
   // A socket that needs an address says so itself.
-  const sent = sock.send(signal === undefined ? bytes : new Uint8Array(bytes), addr as Deno.Addr);
+  const sent = sock.send(copyMemory(data, "send a datagram"), addr as Deno.Addr);
   return await abortable(sent, signal);
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import { lostError } from "../common/errors.ts";
+import { rejection } from "../common/callers_frames.ts";
 import { handled, rejected } from "../common/handled.ts";
 
 type State = "open" | "shut" | "lost";
@@ -38,10 +39,11 @@ export class DrainGate {
   lose(error: Error | null): void {
     this.#state = "lost";
     this.#error = error;
-    this.#drain?.reject(lostError(error, "drain"));
+    if (this.#drain !== null) rejectIgnorably(this.#drain, lostError(error, "drain"));
     this.#drain = null;
-    if (error === null) this.#lost?.resolve();
-    else this.#lost?.reject(error);
+    if (this.#lost === null) return;
+    if (error === null) this.#lost.resolve();
+    else rejectIgnorably(this.#lost, error);
   }
 
   /**
@@ -55,7 +57,7 @@ export class DrainGate {
       case "open":
         return OPEN;
       case "shut":
-        return (this.#drain ??= deferred()).promise;
+        return (this.#drain ??= Promise.withResolvers()).promise;
       case "lost":
         return rejected(
           new Deno.errors.ConnectionReset("Cannot drain: the connection is lost", { cause: this.#error }),
@@ -70,7 +72,7 @@ export class DrainGate {
    */
   lost(): Promise<void> {
     if (this.#lost === null) {
-      this.#lost = deferred();
+      this.#lost = Promise.withResolvers<void>();
       if (this.#state === "lost") this.lose(this.#error);
     }
     return this.#lost.promise;
@@ -79,8 +81,7 @@ export class DrainGate {
 
 const OPEN = Promise.resolve();
 
-function deferred(): PromiseWithResolvers<void> {
-  const all = Promise.withResolvers<void>();
-  handled(all.promise);
-  return all;
+/** Rejects a promise that need not be awaited. */
+function rejectIgnorably({ promise, resolve }: PromiseWithResolvers<void>, error: Error): void {
+  resolve(rejection(error, () => handled(promise)));
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Bytes } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { describe, describeType } from "../common/describe.ts";
 import type { Decoder } from "../framing/codec.ts";
 import { type Separator, Separators } from "../framing/separators.ts";
@@ -534,7 +534,8 @@ export class StreamReader implements AsyncIterable<Bytes> {
       throw new TypeError(`Cannot feed data: it must be a Uint8Array, not ${describeType(data)}`);
     }
     if (this.#queue.ended) throw new Error("Cannot feed data: the end of the stream was fed");
-    if (data.length > 0) this.#queue.feed(data);
+    const bytes = plainView(data);
+    if (bytes.length > 0) this.#queue.feed(bytes);
   }
 
   /** Ends the stream. As `asyncio.StreamReader.feed_eof`. */

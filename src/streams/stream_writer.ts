@@ -8,7 +8,7 @@
  */
 import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ClosedError } from "../common/errors.ts";
-import { handled, handledCall, observed, rejected } from "../common/handled.ts";
+import { ignorable, observed, rejected } from "../common/handled.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
 import { FileSource, type SendFileOptions } from "./send_file.ts";
 import { aSignal, type Check, checkOptions } from "../common/options.ts";
@@ -112,7 +112,7 @@ export class StreamWriter implements AsyncDisposable {
     const error = this.#reader?.exception() ?? null;
     if (error !== null) return rejected(error);
     const drained = this.#drain();
-    return signal === undefined ? drained : handled(abortable(drained, signal));
+    return signal === undefined ? drained : ignorable(abortable(drained, signal));
   }
 
   /**
@@ -166,7 +166,7 @@ export class StreamWriter implements AsyncDisposable {
     } catch (error) {
       return rejected(error);
     }
-    const sent = handledCall(() => source.sendBy((source) => this.#sendSource(source)));
+    const sent = ignorable(source.sendBy((source) => this.#sendSource(source)));
     return signal === undefined ? sent : this.#abortingOn(signal, sent);
   }
 
@@ -205,11 +205,11 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection was lost with
    */
   waitClosed(options?: ReadOptions): Promise<void> {
-    const closed = handled(this.#flow.waitClosed());
+    const closed = ignorable(this.#flow.waitClosed());
     let outcome = closed;
     if (options !== undefined) {
       try {
-        outcome = handled(abortable(closed, signalOf("wait for the end", options)));
+        outcome = ignorable(abortable(closed, signalOf("wait for the end", options)));
       } catch (error) {
         return rejected(error);
       }
@@ -249,7 +249,7 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
    */
   startTls(options: StartTlsOptions = {}): Promise<void> {
-    return handledCall(() => this.#startTls(options));
+    return ignorable(this.#startTls(options));
   }
 
   /**
@@ -300,7 +300,7 @@ export class StreamWriter implements AsyncDisposable {
   #drain(): Promise<void> {
     // On a closing transport it yields, so that a loop of write and drain learns of the loss.
     const turn = this.transport.isClosing() ? nextTurn() : this.#budget.spend(1);
-    return turn === null ? this.#flow.drain() : handled(turn.then(() => this.#flow.drain()));
+    return turn === null ? this.#flow.drain() : ignorable(turn.then(() => this.#flow.drain()));
   }
 
   #sendSource(source: BlockSource): Promise<number> {
@@ -316,7 +316,7 @@ export class StreamWriter implements AsyncDisposable {
     const abort = () => this.transport.abort();
     signal.addEventListener("abort", abort, { once: true });
     const settled = () => signal.removeEventListener("abort", abort);
-    return handled(
+    return ignorable(
       transfer.finally(settled).catch((error) => {
         throw signal.aborted ? signal.reason : error;
       }),

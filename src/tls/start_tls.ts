@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { handledCall } from "../common/handled.ts";
 import { ConnTransport } from "../transport/conn_transport.ts";
 import {
   checkTlsClientOptions,
@@ -15,6 +14,7 @@ import {
 } from "./choose.ts";
 import { rejection } from "../common/callers_frames.ts";
 import { describe } from "../common/describe.ts";
+import { ignorable } from "../common/handled.ts";
 import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/types.ts";
 
 /** How to go over to TLS: the options of either side. */
@@ -56,7 +56,7 @@ export function startTls(
   protocol: BaseProtocolLike,
   options: StartTlsOptions,
 ): Promise<Transport> {
-  return handledCall(() => startTlsWithUnread(transport, protocol, options, NOTHING_UNREAD));
+  return ignorable(startTlsWithUnread(transport, protocol, options, NOTHING_UNREAD));
 }
 
 /**

@@ -23,6 +23,7 @@
  *
  * @module
  */
+import { rejection } from "../common/callers_frames.ts";
 import { handled } from "../common/handled.ts";
 import { cancelFlush, type Flushable, flushSoon, type FlushState, flushWhenIdle } from "./write_scheduler.ts";
 import { type ConnLike, endWriting, writeTo } from "../conn/conn.ts";
@@ -251,7 +252,7 @@ export class WritePump implements Flushable {
     const chunk = this.#current!;
     if (chunk.length > 0) {
       const memory = chunk.rest;
-      if (memory === null) return this.#onError(detachedError("send"));
+      if (memory === null) return void this.#onError(detachedError("send"));
       writeTo(this.#conn, memory).then(this.#onWritten, this.#onError);
     } else if (chunk.source !== null) {
       chunk.fill().then((n) => this.#onProduced(n), (thrown) => this.#onSourceError(thrown));
@@ -275,9 +276,9 @@ export class WritePump implements Flushable {
     return turn === null ? this.#taken(n) : turn.then(() => this.#taken(n));
   };
 
-  readonly #onError = (thrown: unknown): void => {
+  readonly #onError = (thrown: unknown): void | Promise<never> => {
     this.#fail(thrown);
-    this.#drop();
+    return this.#drop();
   };
 
   #taken(n: number): void | Promise<unknown> {
@@ -318,27 +319,30 @@ export class WritePump implements Flushable {
     const chunk = this.#current!;
     this.#current = null;
     if (this.#state === "closed") return;
-    handled(chunk.settle!.promise);
-    chunk.settle!.reject(thrown);
+    const { promise, resolve } = chunk.settle!;
+    resolve(rejection(thrown, () => handled(promise)));
     this.#next();
   }
 
   /** Gives up what was being written when the pump was closed: not before, as its memory was in use until now (SPEC M3). */
-  #drop(): void {
+  #drop(): void | Promise<never> {
     const chunk = this.#current!;
     this.#current = null;
     if (chunk.sent === null || chunk.source !== null) return;
     if (chunk.settle !== null) return this.#reject(chunk);
-    handled(chunk.sent);
-    throw lostError(this.#error, "send");
+    const { sent } = chunk;
+    return rejection(lostError(this.#error, "send"), () => handled(sent));
   }
 
   #reject({ sent, settle }: Chunk): void {
     if (settle === null) return;
-    handled(settle.promise);
-    // The promise that a direct sendall() returned follows that of its rest.
-    if (sent !== null && sent !== settle.promise) handled(sent);
-    settle.reject(lostError(this.#error, "send"));
+    const { promise, resolve } = settle;
+    const error = rejection(lostError(this.#error, "send"), () => {
+      handled(promise);
+      // The promise that a direct sendall() returned follows that of its rest.
+      if (sent !== null && sent !== promise) handled(sent);
+    });
+    resolve(error);
   }
 
   #fail(thrown: unknown): void {

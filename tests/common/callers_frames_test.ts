@@ -38,6 +38,17 @@ Deno.test("rejection() names the caller of a call that is refused at once", asyn
   assert(error.stack!.includes("at async theCaller"), error.stack);
 });
 
+Deno.test("rejection() names the first that awaits the error, where another call ignores it", async () => {
+  const error = new Error("lost");
+  rejection(error).catch(() => {});
+  await turns(1);
+  async function theCaller(): Promise<void> {
+    await rejection(error);
+  }
+  await assertRejects(theCaller);
+  assert(error.stack!.includes("at async theCaller"), error.stack);
+});
+
 Deno.test("rejection() adds frames once, and leaves the limit of stacks as it was", async () => {
   const { stackTraceLimit } = Error;
   const error = new Error("lost");

@@ -57,11 +57,14 @@ Deno.test("connFromReadable() asks a byte stream for no more than it was asked f
 
 Deno.test("connFromReadable() throws a TypeError at chunks that are not bytes", async () => {
   for (
-    const [chunk, type] of [["text", "string"], [1, "number"], [new ArrayBuffer(1), "ArrayBuffer"], [null, "object"]]
+    const [chunk, type] of [["text", "a string"], [1, "a number"], [new ArrayBuffer(1), "an ArrayBuffer"], [
+      null,
+      "null",
+    ]]
   ) {
     const conn = connFromReadable(readableOf(chunk));
     const error = await assertRejects(() => readOnce(conn), TypeError);
-    assertEquals(error.message, `Cannot read: the stream has chunks of type "${type}", not Uint8Array`);
+    assertEquals(error.message, `Cannot read: the chunks of the stream must be Uint8Arrays, not ${type}`);
     conn.close();
   }
 });

@@ -9,8 +9,7 @@
  * V8 follows a promise only as long as one reaction alone waits for it. So a promise that need not be awaited must not be marked
  * as handled, by a reaction that ignores the error, before the frames are read: see `handled.ts`.
  *
- * Nothing of this runs before something fails. Frames are added once to each error: of several calls that one loss rejects,
- * the first is named.
+ * Nothing of this runs before something fails. Of several calls that one loss rejects, the first that is awaited is named.
  *
  * @module
  */
@@ -36,35 +35,62 @@ function pass(error: unknown): never {
   throw error;
 }
 
+/**
+ * Has the stack of an error end in the frames of those that await the promise whose reaction is running. They are captured
+ * now, which takes a few microseconds, and formatted when the stack is read: formatting takes longer, and may open files.
+ */
 function addFrames(error: unknown): void {
   try {
-    if (!(error instanceof Error) || complete.has(error)) return;
-    const frames = asyncFrames();
-    if (frames === "" || typeof error.stack !== "string") return;
-    complete.add(error);
-    error.stack += `\n${frames}`;
+    if (!(error instanceof Error)) return;
+    const known = captured.get(error);
+    if (known !== undefined) {
+      if (known.length < MOST_CAPTURED) known.push(capture());
+      return;
+    }
+    const own = Object.getOwnPropertyDescriptor(error, "stack");
+    if (own?.configurable !== true) return;
+    const waits = [capture()];
+    captured.set(error, waits);
+    Object.defineProperty(error, "stack", {
+      configurable: true,
+      get: () => stackOf(own.get === undefined ? own.value : own.get.call(error), waits),
+      set: (value) => void Object.defineProperty(error, "stack", { configurable: true, writable: true, value }),
+    });
   } catch {
     // A frozen or hostile error stays as it is.
   }
 }
 
-/** The functions that await the promise whose reaction is running. */
-function asyncFrames(): string {
-  const holder: { stack?: string } = {};
+interface Captured {
+  stack?: unknown;
+}
+
+function capture(): Captured {
+  const holder: Captured = {};
   const { stackTraceLimit } = Error;
   try {
     Error.stackTraceLimit = FRAMES;
     Error.captureStackTrace(holder, addFrames);
-    return String(holder.stack).split("\n").filter((line) => line.startsWith("    at async ")).join("\n");
-  } catch {
-    // A program may have replaced the way that stacks are made.
-    return "";
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
+  return holder;
 }
 
-const complete = new WeakSet<Error>();
+/** The stack of an error, and the frames of the first call that was awaited by a function. */
+function stackOf(own: unknown, waits: readonly Captured[]): unknown {
+  for (const { stack } of waits) {
+    const frames = String(stack).split("\n").filter((line) => line.startsWith("    at async ")).join("\n");
+    if (frames !== "") return `${own}\n${frames}`;
+  }
+  return own;
+}
+
+/** What was captured for each error, of the calls that it was the error of. */
+const captured = new WeakMap<Error, Captured[]>();
+
+/** How many calls are captured for one error: ignored ones come without frames. */
+const MOST_CAPTURED = 4;
 
 /** This package's own functions between the wait and the user's are few. */
 const FRAMES = 20;

@@ -65,6 +65,31 @@ Deno.test("rejection() adds frames once, and leaves the limit of stacks as it wa
   assertEquals(Error.stackTraceLimit, stackTraceLimit);
 });
 
+Deno.test("rejection() formats no stack before it is read", async () => {
+  const holder = Error as { prepareStackTrace?: unknown };
+  let formatted = 0;
+  const error = new Error("lost");
+  try {
+    holder.prepareStackTrace = () => {
+      formatted++;
+      return "    at async formatted";
+    };
+    await rejection(error).catch(() => {});
+    assertEquals(formatted, 0);
+    assert(error.stack!.includes("formatted"));
+    assert(formatted > 0);
+  } finally {
+    delete holder.prepareStackTrace;
+  }
+});
+
+Deno.test("the stack of an error that was rejected with may be set", async () => {
+  const error = new Error("lost");
+  await rejection(error).catch(() => {});
+  error.stack = "another";
+  assertEquals(error.stack, "another");
+});
+
 Deno.test("rejection() takes errors that are frozen, and a program that makes stacks its own way [C11]", async () => {
   for (const [, value] of hostileValues()) {
     const { thrown } = await rejection(value).then(() => ({ thrown: "none" }), (thrown) => ({ thrown }));

@@ -41,6 +41,8 @@ type State = "open" | "ending" | "halfClosing" | "ended" | "closed";
 export interface WritePumpOwner {
   /** Whether a callback that took bytes of the peer is running: what it writes leaves when it has returned. */
   readonly inCallback: boolean;
+  /** How many bytes were read. */
+  readonly bytesRead: number;
   /** The conn has taken bytes. */
   writingProgressed(): void;
   /** Everything was written, and the direction ended if it was to end. */
@@ -60,6 +62,8 @@ export class WritePump implements Flushable {
   bytes = 0;
   /** The scheduler's. */
   flushState: FlushState = "idle";
+  /** The scheduler's. */
+  flushedAlone = false;
   readonly #conn: ConnLike;
   readonly #callbacks: Callbacks;
   readonly #owner: WritePumpOwner;
@@ -69,6 +73,8 @@ export class WritePump implements Flushable {
   #size = 0;
   /** The chunk whose write is under way, or whose source is producing, even if the pump was closed since. */
   #current: Chunk | null = null;
+  /** How many bytes had been read at the last flush. */
+  #answered = 0;
   /** What the pump was closed with. */
   #error: Error | null = null;
   /** The chunks that wait, as a list: an array would be 0.15 KB of garbage for each lone write. */
@@ -91,6 +97,11 @@ export class WritePump implements Flushable {
   /** How many bytes were given and not yet taken by the conn. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether bytes were read since the last flush. */
+  get answering(): boolean {
+    return this.#owner.bytesRead !== this.#answered;
   }
 
   /** Whether {@linkcode end} was called, even if the pump was closed since. */
@@ -235,6 +246,7 @@ export class WritePump implements Flushable {
     cancelFlush(this);
     const chunk = this.#first;
     if (chunk !== null) {
+      this.#answered = this.#owner.bytesRead;
       this.#first = chunk.next;
       if (this.#first === null) this.#last = null;
       this.#current = chunk;

@@ -6,8 +6,10 @@
  * - until the reader of the connection has to wait, or a callback of its protocol returns: then its flush is *due* a hop of
  *   the microtask queue later, together with those of other connections. Writes that leave right after one another find the
  *   peer's process awake;
+ * - else for a few hops, if the connection has nothing to answer: a lone write, from a timer say, leaves then. What is written
+ *   after it in the same turn is not alone, and waits for the end of the turn;
  * - else until the microtask queue is empty, in the same turn of the event loop. `setImmediate` tells when that is. It costs
- *   1 µs, and 5 ms when it is first used, so it is asked for only if a few hops do not make all flushes due.
+ *   1 µs, and 5 ms when it is first used, so it is asked for only if a few hops do not flush everything.
  *
  * A connection is in one of five states, which tell in which of the two lists it stands:
  *
@@ -29,11 +31,15 @@ export type FlushState = "idle" | "written" | "ready" | "due" | "flushed";
 export interface Flushable {
   /** The scheduler's; "idle" at first. */
   flushState: FlushState;
+  /** The scheduler's; false at first. Whether it was flushed after a few hops, and not at the end of a turn since. */
+  flushedAlone: boolean;
+  /** Whether bytes arrived since the last flush, so that more answers may follow. */
+  readonly answering: boolean;
   /** Begins to send what was written. Must not throw. */
   flush(): void;
 }
 
-/** For how many hops a flush may wait to become due before the end of the turn is asked for. */
+/** For how many hops a flush may wait to become due. */
 const HOPS = 4;
 
 let written: Flushable[] = [];
@@ -128,15 +134,25 @@ function flushDue(): void {
 }
 
 function hop(): void {
+  if (waiting > 0 && --hopsLeft === 0) flushLoneWrites();
   if (waiting === 0) {
     next = "nothing";
     for (const flushable of written) flushable.flushState = flushable.flushState === "ready" ? "due" : "idle";
     written.length = 0;
-  } else if (--hopsLeft > 0) {
+  } else if (hopsLeft > 0) {
     queueMicrotask(hop);
   } else {
     next = "endOfTurn";
     setImmediate(endOfTurn);
+  }
+}
+
+function flushLoneWrites(): void {
+  for (const flushable of written) {
+    if (flushable.flushState !== "written" || flushable.flushedAlone || flushable.answering) continue;
+    flushable.flushedAlone = true;
+    cancelFlush(flushable);
+    flushable.flush();
   }
 }
 
@@ -148,6 +164,7 @@ function endOfTurn(): void {
   for (const flushable of list) {
     const { flushState } = flushable;
     flushable.flushState = "idle";
+    flushable.flushedAlone = false;
     if (flushState !== "flushed") flushable.flush();
   }
   list.length = 0;

@@ -63,7 +63,8 @@ Deno.test("many small writes in one turn leave in few calls [W4]", async () => {
     }
     await turn();
     while (conn.writes.length > 0) await conn.take();
-    assertEquals([conn.writeCount - before.count, conn.taken.length - before.length], [1, 100]);
+    assertEquals(conn.taken.length - before.length, 100);
+    assertLess(conn.writeCount - before.count, 3);
   }
   transport.abort();
 });

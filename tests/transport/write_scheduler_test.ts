@@ -12,6 +12,8 @@ import {
 /** Notes that it is flushed, and does something else then. */
 class Noting implements Flushable {
   flushState: FlushState = "idle";
+  flushedAlone = false;
+  answering = true;
   constructor(readonly name: string, readonly flushed: string[], readonly act: () => void = () => {}) {}
 
   flush(): void {
@@ -70,6 +72,24 @@ Deno.test("flushWhenIdle() flushes in the same turn, after any number of hops, e
     flushWhenIdle(last);
     await turn();
     assertEquals([flushed, flushedInTurn], [["a", "b", "last"], true], `${hops} hops`);
+  }
+});
+
+Deno.test("flushWhenIdle() flushes a lone write after a few hops, and what follows in that turn at its end [W4]", async () => {
+  const flushed: string[] = [];
+  const a = new Noting("a", flushed);
+  a.answering = false;
+  for (let round = 1; round <= 3; round++) {
+    flushWhenIdle(a);
+    for (let hop = 0; hop < 10; hop++) await null;
+    assertEquals(flushed.splice(0), ["a"]);
+    for (let i = 0; i < 5; i++) {
+      flushWhenIdle(a);
+      for (let hop = 0; hop < 10; hop++) await null;
+      assertEquals(flushed, []);
+    }
+    await turn();
+    assertEquals(flushed.splice(0), ["a"]);
   }
 });
 

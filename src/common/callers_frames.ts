@@ -4,7 +4,7 @@
  * A call that waits is rejected long after it was made: by a read that fails, by a timer. The error of then has a stack that
  * names this package, or nothing at all, but not the function whose `await` fails. V8 can tell that function: while a
  * reaction of a promise runs, the promise knows who awaits it. So instead of `reject(error)` the promise is resolved with a
- * promise that rejects a few reactions later, and the last of these reads the frames of those who wait.
+ * promise that rejects a few reactions later, and the last of these reads the frames of the waiting functions.
  *
  * V8 follows a promise only as long as one reaction alone waits for it. So a promise that need not be awaited must not be marked
  * as handled, by a reaction that ignores the error, before the frames are read: see `handled.ts`.

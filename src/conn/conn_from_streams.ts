@@ -209,7 +209,7 @@ class WriteHalf {
     this.#ending?.reject(interruptedError("end writing"));
     this.#watching?.reject(interruptedError("read"));
     if (this.#pending !== undefined) {
-      this.#writer.abort(resetError("read", "the peer closed amid a write")).catch(ignore);
+      this.#writer.abort(resetError("read", "the peer closed during a write")).catch(ignore);
     } else if (!ended) {
       this.#writer.close().catch(ignore);
     }

@@ -33,7 +33,7 @@ export interface ConnPairOptions {
  *
  * They behave as connected sockets do: each direction holds up to `capacity` bytes, beyond which a write waits for the
  * peer to read; `closeWrite()` lets the peer read what is there and then the end; after `close()` the peer reads what
- * is there and then the end, or `ConnectionReset` if there were bytes that nobody will read now, and its writes fail
+ * is there and then the end, or `ConnectionReset` if bytes were left unread, and its writes fail
  * with `BrokenPipe`. A second read (or write) while one waits fails with `Busy`.
  *
  * Calls that need not wait settle in the same turn of the event loop. After a few milliseconds of them a read waits until
@@ -188,7 +188,7 @@ class Direction {
     this.#reader = undefined;
   }
 
-  /** Returns whether there were bytes that nobody will read now. */
+  /** Returns whether bytes were left unread. */
   closeReading(): boolean {
     const dropped = this.#size > 0;
     this.#reading = "closed";

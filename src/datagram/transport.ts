@@ -207,7 +207,7 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
 // As asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 const FIRST_WARNED_DROP = 5;
 
-/** What a datagram counts for: its bytes, and one if it has none, so that no endless queue goes unseen (SPEC M4). */
+/** The size that a datagram counts for: its bytes, or 1 if it is empty, so that a queue of empty ones is bounded too [M4]. */
 function sizeOf(data: Uint8Array): number {
   return Math.max(data.length, 1);
 }

@@ -85,7 +85,7 @@ const datagrams = new WeakMap<DatagramConnLike, SingleFlight<[Uint8Array, Deno.A
  * @returns The connection
  * @throws {TypeError} If an option is missing, unknown or of a wrong type
  * @throws {RangeError} If the port is none, or the path is too long
- * @throws {Deno.errors.ConnectionRefused} If nobody listens there; other system errors as their class in `Deno.errors`; an
+ * @throws {Deno.errors.ConnectionRefused} If no server listens there; other system errors as their class in `Deno.errors`; an
  * `AggregateError` if the host has several addresses and all fail
  *
  * @example Connecting, sending and receiving
@@ -381,7 +381,7 @@ export async function sockSendto(
   checkOptions("send a datagram", options, { signal: aSignal });
   const { signal } = options;
   throwIfAborted(signal);
-  // A socket that needs an address says so itself.
+  // A socket that needs an address throws itself.
   const sent = sock.send(copyMemory(data, "send a datagram"), addr as Deno.Addr);
   return await abortable(sent, signal);
 }

@@ -1,5 +1,5 @@
 /**
- * Going over to TLS on a connection that is open: STARTTLS, on either side.
+ * Upgrading an open connection to TLS (STARTTLS), on either side.
  *
  * @module
  */
@@ -111,7 +111,7 @@ const NOTHING_UNREAD: UnreadBytes = { length: 0, take: () => new Uint8Array(0) }
 type Handshake = Parameters<ConnTransport["upgrade"]>[0];
 
 function serverHandshake(options: TlsServerOptions, prefix: Uint8Array | undefined): Handshake {
-  // Unlike a server's own handshakes, somebody awaits this one.
+  // Unlike a server's own handshakes, this one is awaited.
   return (conn, signal) => tlsAcceptConn(conn, options, { signal, prefix }).catch(rejection);
 }
 

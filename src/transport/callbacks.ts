@@ -46,7 +46,7 @@ const transitions: Record<State, Partial<Record<Event, State>>> = {
 export interface CallbacksOwner extends BaseTransport {
   /** Ends the connection because of an error of the protocol. */
   protocolFailed(error: Error): void;
-  /** Takes an error that no caller waits for. */
+  /** Reports an error that no call rejects with. */
   report(context: ErrorContext): void;
 }
 

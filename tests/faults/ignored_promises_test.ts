@@ -1,6 +1,6 @@
 /** Promises of writers and transports that nobody awaits, in every state of a connection: the process lives [S3, C11]. */
 import { assert, assertEquals } from "@std/assert";
-import { certificate } from "../serving/kit.ts";
+import { certificate } from "../support/servers.ts";
 import { runProgram } from "../support/programs.ts";
 
 /**

@@ -9,13 +9,21 @@ import type { ConnLike } from "../conn/conn.ts";
 
 /** What every protocol has: the calls about the connection as a whole. */
 export interface BaseProtocolLike {
-  /** The connection is made; called once, first. */
+  /**
+   * The connection is made. Called once, before any other callback.
+   *
+   * @param transport The transport, to be kept
+   */
   connectionMade(transport: BaseTransport): void;
-  /** The connection is lost; called once, last. `null`: closed in order, or by this side. */
+  /**
+   * The connection is lost. Called once, after every other callback.
+   *
+   * @param error Why; `null` if it was closed in order, or by this side
+   */
   connectionLost(error: Error | null): void;
-  /** The write buffer grew beyond the high-water mark: write no more for now. */
+  /** The write buffer grew above the high-water mark: write no more for now. */
   pauseWriting(): void;
-  /** The write buffer shrank to the low-water mark: go on. */
+  /** The write buffer shrank to the low-water mark: writing may go on. */
   resumeWriting(): void;
   /** The server of the connection begins to shut down: end the connection in order. Called at most once. */
   serverClosing?(): void;
@@ -23,19 +31,40 @@ export interface BaseProtocolLike {
 
 /** The shape of a {@linkcode Protocol}: bytes are handed over as they come. */
 export interface ProtocolLike extends BaseProtocolLike {
-  /** Bytes came; they are the protocol's to keep. */
+  /**
+   * Bytes have arrived.
+   *
+   * @param data The bytes, at least one; they are the protocol's to keep
+   */
   dataReceived(data: Bytes): void;
-  /** The peer sends no more. `true` keeps the writing side open. */
+  /**
+   * The peer sends no more.
+   *
+   * @returns `true` to keep the writing side open; else the transport closes, after what was written is sent
+   */
   eofReceived(): boolean | void;
 }
 
 /** The shape of a {@linkcode BufferedProtocol}: bytes are read into memory of its own. */
 export interface BufferedProtocolLike extends BaseProtocolLike {
-  /** Gives the memory to read into, of any size but zero. */
+  /**
+   * Gives the memory to read into. It is in use until the next callback.
+   *
+   * @param sizeHint A good size, in bytes; any other above zero will do
+   * @returns The memory; an empty one is an error of the protocol
+   */
   getBuffer(sizeHint: number): Uint8Array;
-  /** So many bytes were put at the start of that memory. */
+  /**
+   * Bytes have arrived in the memory that `getBuffer` gave.
+   *
+   * @param n How many bytes are at its start, at least one
+   */
   bufferUpdated(n: number): void;
-  /** The peer sends no more. `true` keeps the writing side open. */
+  /**
+   * The peer sends no more.
+   *
+   * @returns `true` to keep the writing side open; else the transport closes, after what was written is sent
+   */
   eofReceived(): boolean | void;
 }
 
@@ -44,19 +73,38 @@ export type StreamProtocolLike = ProtocolLike | BufferedProtocolLike;
 
 /** The shape of a {@linkcode DatagramProtocol}. */
 export interface DatagramProtocolLike extends BaseProtocolLike {
-  /** A datagram came. */
+  /**
+   * A datagram has arrived.
+   *
+   * @param data Its bytes, maybe none; they are the protocol's to keep
+   * @param addr Its sender
+   */
   datagramReceived(data: Bytes, addr: Deno.NetAddr): void;
-  /** A send failed, or the peer refused one; the endpoint lives. */
+  /**
+   * A send failed, or the peer refused a datagram. The endpoint stays open.
+   *
+   * @param error Why
+   */
   errorReceived(error: Error): void;
 }
 
 /** The shape of a {@linkcode SubprocessProtocol}. */
 export interface SubprocessProtocolLike extends BaseProtocolLike {
-  /** The process wrote to a pipe: 1 is its stdout, 2 its stderr. */
+  /**
+   * The process wrote to a pipe.
+   *
+   * @param fd 1 for its stdout, 2 for its stderr
+   * @param data The bytes; they are the protocol's to keep
+   */
   pipeDataReceived(fd: number, data: Bytes): void;
-  /** A pipe ended. */
+  /**
+   * A pipe ended.
+   *
+   * @param fd 0 for its stdin, 1 for its stdout, 2 for its stderr
+   * @param error Why; `null` if it ended in order
+   */
   pipeConnectionLost(fd: number, error: Error | null): void;
-  /** The process ended. */
+  /** The process exited. Its pipes may still bring data. */
   processExited(): void;
 }
 
@@ -114,27 +162,58 @@ export interface BaseTransport {
   ref(): void;
   /** Lets the process end although the transport is open, where it is one of a socket; elsewhere without effect. */
   unref(): void;
-  /** Tells about what is underneath, or the default where that is not known. */
+  /**
+   * Returns what is known of the connection underneath. As asyncio's `get_extra_info`.
+   *
+   * @param name What to return; {@linkcode ExtraInfo} has the names and types
+   * @returns The value; `undefined` where it is not known
+   */
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | undefined;
-  /** Tells about what is underneath, or the default where that is not known. */
+  /**
+   * Returns what is known of the connection underneath. As asyncio's `get_extra_info`.
+   *
+   * @param name What to return; {@linkcode ExtraInfo} has the names and types
+   * @param defaultValue What to return where it is not known
+   * @returns The value, or the default
+   */
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
-  /** Tells whether the transport is closing or closed. */
+  /**
+   * Tells whether the transport is closing or closed.
+   *
+   * @returns Whether it is
+   */
   isClosing(): boolean;
-  /** Closes it, after what was written has been sent. */
+  /**
+   * Closes the transport: reading stops, what was written is sent, then `connectionLost(null)` is called. Again it
+   * does nothing.
+   */
   close(): void;
-  /** Changes the protocol, also to one of another kind. */
+  /**
+   * Changes the protocol, also to one of another kind.
+   *
+   * @param protocol The protocol whose callbacks are called from now on
+   * @throws {TypeError} If it is no protocol that the transport can use
+   */
   setProtocol(protocol: BaseProtocolLike): void;
-  /** The protocol in use. */
+  /**
+   * Returns the protocol in use.
+   *
+   * @returns The protocol
+   */
   getProtocol(): BaseProtocolLike;
 }
 
 /** A transport that can be read from. As `asyncio.ReadTransport`. */
 export interface ReadTransport extends BaseTransport {
-  /** Tells whether bytes are being received: neither paused nor closing nor at the end. */
+  /**
+   * Tells whether bytes are being received.
+   *
+   * @returns `false` if reading is paused, the transport is closing, or the peer's end was received
+   */
   isReading(): boolean;
-  /** Holds back the protocol's read callbacks. */
+  /** Stops calling the protocol's read callbacks. What a pending read brings is kept until reading is resumed. */
   pauseReading(): void;
-  /** Lets them come again. */
+  /** Calls them again. */
   resumeReading(): void;
   /**
    * For transports whose reads cannot be taken back; optional. Tells when the read into the memory that `getBuffer` gave is
@@ -159,24 +238,70 @@ export interface WriteBufferLimits {
 
 /** A transport that can be written to. As `asyncio.WriteTransport`. */
 export interface WriteTransport extends BaseTransport {
-  /** Writes bytes, or a string as UTF-8; done with the caller's memory when it returns. */
+  /**
+   * Writes bytes. They are sent in the order of the calls; the memory may be reused when this returns. Detached memory counts
+   * as empty.
+   *
+   * @param data The bytes, or a string to be sent as UTF-8
+   * @throws {TypeError} If it is neither
+   * @throws {ClosedError} After `writeEof()`
+   */
   write(data: Uint8Array | string): void;
-  /** Writes several pieces in order. */
+  /**
+   * Writes several pieces in order, as `write` does each.
+   *
+   * @param chunks The pieces
+   * @throws {TypeError} If one of them is neither bytes nor a string; then none is written
+   * @throws {ClosedError} After `writeEof()`
+   */
   writelines(chunks: Iterable<Uint8Array | string>): void;
-  /** Writes without a copy: the memory must not change until the promise settles. */
+  /**
+   * Writes bytes without a copy. The memory must not change until the promise settles.
+   *
+   * @param data The bytes
+   * @returns Resolves when all are sent; rejects with the error the connection is lost with. It may be ignored
+   * @throws {TypeError} If they are no bytes
+   * @throws {ClosedError} After `writeEof()`
+   */
   sendall(data: Uint8Array): Promise<void>;
-  /** Sends what was written, then ends this direction. */
+  /**
+   * Ends the writing direction, after what was written is sent. Reading goes on.
+   *
+   * @throws {Error} If the connection cannot end one direction alone: see {@linkcode WriteTransport.canWriteEof}
+   */
   writeEof(): void;
-  /** Tells whether {@linkcode WriteTransport.writeEof} can be done. */
+  /**
+   * Tells whether the connection can end its writing direction alone.
+   *
+   * @returns Whether it can
+   */
   canWriteEof(): boolean;
-  /** Closes at once; what was written and not yet sent is dropped. */
+  /**
+   * Closes the transport at once. What was written and not yet sent is dropped. `connectionLost(null)` is called in a
+   * later turn.
+   */
   abort(): void;
-  /** How many bytes were written and not yet taken by the system. */
+  /**
+   * Returns the size of the write buffer.
+   *
+   * @returns How many bytes were written and not yet taken by the system
+   */
   getWriteBufferSize(): number;
-  /** The water marks. */
+  /**
+   * Returns the water marks.
+   *
+   * @returns The marks, in bytes
+   */
   getWriteBufferLimits(): WriteBufferLimits;
-  /** Sets the water marks, in bytes. */
-  setWriteBufferLimits(limits?: { high?: number; low?: number }): void;
+  /**
+   * Sets the water marks. As asyncio's `set_write_buffer_limits`.
+   *
+   * @param limits `high`, 65536 by default, and `low`, a quarter of `high` by default, in bytes; `low` alone sets
+   * `high` to four times as much
+   * @throws {TypeError} If one of them is no number
+   * @throws {RangeError} Unless high ≥ low ≥ 0
+   */
+  setWriteBufferLimits(limits?: { high?: number | undefined; low?: number | undefined }): void;
 }
 
 /** A transport both ways: a connection. As `asyncio.Transport`. */
@@ -184,34 +309,82 @@ export interface Transport extends ReadTransport, WriteTransport {}
 
 /** A transport of datagrams. As `asyncio.DatagramTransport`. */
 export interface DatagramTransport extends BaseTransport {
-  /** Sends one datagram; without an address to the connected peer. */
+  /**
+   * Sends one datagram. The memory may be reused when this returns.
+   *
+   * @param data The bytes of the datagram
+   * @param addr Where to; by default the peer that the endpoint is connected to
+   * @throws {TypeError} If there is no address, or another one than the peer's
+   */
   sendto(data: Uint8Array, addr?: Deno.NetAddr): void;
-  /** Closes at once; what was not yet sent is dropped. */
+  /** Closes the transport at once. What was not yet sent is dropped. */
   abort(): void;
-  /** How many bytes wait to be sent. */
+  /**
+   * Returns the size of the write buffer.
+   *
+   * @returns How many bytes wait to be sent; an empty datagram counts as one
+   */
   getWriteBufferSize(): number;
-  /** The water marks. */
+  /**
+   * Returns the water marks.
+   *
+   * @returns The marks, in bytes
+   */
   getWriteBufferLimits(): WriteBufferLimits;
-  /** Sets the water marks, in bytes. */
-  setWriteBufferLimits(limits?: { high?: number; low?: number }): void;
+  /**
+   * Sets the water marks, as {@linkcode WriteTransport.setWriteBufferLimits}.
+   *
+   * @param limits `high` and `low`, in bytes
+   * @throws {TypeError} If one of them is no number
+   * @throws {RangeError} Unless high ≥ low ≥ 0
+   */
+  setWriteBufferLimits(limits?: { high?: number | undefined; low?: number | undefined }): void;
 }
 
 /** A transport of a process and its pipes. As `asyncio.SubprocessTransport`. */
 export interface SubprocessTransport extends BaseTransport {
-  /** The process id. */
+  /**
+   * Returns the process id.
+   *
+   * @returns The id
+   */
   getPid(): number;
-  /** The exit code, the negative signal number, or `null` while it runs. */
+  /**
+   * Returns the exit code.
+   *
+   * @returns The exit code, or the negative number of the signal that ended the process; `null` while it runs
+   */
   getReturncode(): number | null;
-  /** The transport of a pipe: 0 stdin (to write), 1 stdout, 2 stderr (to read); `null` where it is not a pipe. */
+  /**
+   * Returns the transport of stdin.
+   *
+   * @param fd 0
+   * @returns The transport; `null` if stdin is not a pipe
+   */
   getPipeTransport(fd: 0): WriteTransport | null;
-  /** The transport of a pipe: 0 stdin (to write), 1 stdout, 2 stderr (to read); `null` where it is not a pipe. */
+  /**
+   * Returns the transport of stdout or stderr.
+   *
+   * @param fd 1 for stdout, 2 for stderr
+   * @returns The transport; `null` if it is not a pipe
+   */
   getPipeTransport(fd: 1 | 2): ReadTransport | null;
-  /** The transport of a pipe: 0 stdin (to write), 1 stdout, 2 stderr (to read); `null` where it is not a pipe. */
+  /**
+   * Returns the transport of a pipe.
+   *
+   * @param fd 0 for stdin, 1 for stdout, 2 for stderr
+   * @returns The transport; `null` if it is not a pipe
+   */
   getPipeTransport(fd: number): BaseTransport | null;
-  /** Sends a signal; nothing after the exit. */
+  /**
+   * Sends a signal. After the exit it does nothing.
+   *
+   * @param signal The signal
+   * @throws {TypeError} If there is no such signal
+   */
   sendSignal(signal: Deno.Signal): void;
-  /** Sends SIGTERM. */
+  /** Sends SIGTERM. After the exit it does nothing. */
   terminate(): void;
-  /** Sends SIGKILL. */
+  /** Sends SIGKILL. After the exit it does nothing. */
   kill(): void;
 }

@@ -152,20 +152,12 @@ export const rows: Row[] = [
   },
   bulk("sink", "One-way bulk, received with `readinto`"),
   bulk("source", "One-way bulk, sent with `sendall`"),
-  {
-    id: "tls",
-    title: "TLS echo, 10 KiB, 10 connections",
-    unit: "messages/s",
-    better: "more",
-    rounds: MANY_ROUNDS,
-    entries: entries(["raw", "ours: zero-copy", "Node.js", "Bun", "uvloop protocol"], {
-      mode: "echo",
-      size: 10 * KIB,
-      connections: 10,
-      tls: true,
-    }),
-    goals: [goal("ours: zero-copy", 0.95, 1)],
-  },
+  tls(1),
+  tls(10, ["raw", "ours: engine deno", "ours: startTls", "Node.js", "Bun", "uvloop protocol"], [
+    goal("ours: engine deno", 0.95, 1),
+    { who: "ours: startTls", floor: nodeTls(0.75), aim: nodeTls(1) },
+  ]),
+  tls(100),
   {
     id: "churn",
     title: "Connect, one message of 64 bytes, close; 8 at a time",
@@ -241,6 +233,32 @@ function echo(id: string, kib: number, connections: number, goals: Goal[], who: 
     goals,
     ...(connections === 10 && { chart: `${kib} KiB` }),
   };
+}
+
+/** The default engine against plain `node:tls` on Deno, and what else is to be compared. */
+function tls(kib: number, others: Contestant[] = [], goals: Goal[] = []): Row {
+  return {
+    id: kib === 10 ? "tls" : `tls-${kib}k`,
+    title: `TLS echo, ${kib} KiB, 10 connections`,
+    unit: "messages/s",
+    better: "more",
+    rounds: MANY_ROUNDS,
+    entries: entries(["node:tls on Deno", "ours: zero-copy", "ours: stream", ...others], {
+      mode: "echo",
+      size: kib * KIB,
+      connections: 10,
+      tls: true,
+    }),
+    goals: [
+      { who: "ours: zero-copy", floor: nodeTls(0.9), aim: nodeTls(1.1) },
+      { who: "ours: stream", floor: nodeTls(0.9), aim: nodeTls(kib === 100 ? 1.3 : 1.1) },
+      ...goals,
+    ],
+  };
+}
+
+function nodeTls(ratio: number): Bound {
+  return { against: "node:tls on Deno", ratio };
 }
 
 function bulk(mode: "sink" | "source", title: string): Row {

@@ -1,5 +1,5 @@
 /**
- * Ours, streams: `--api stream|lines|zero-copy`.
+ * Ours, streams: `--api stream|lines|zero-copy`, and with `--tls` also `--engine node|deno|startTls`.
  *
  * @module
  */
@@ -10,12 +10,17 @@ import { announce, countBytes, option, serverOptions } from "./options.ts";
 const { port, mode, buffer, tls } = serverOptions();
 const echo = { "stream": streamEcho, "lines": lineEcho, "zero-copy": zeroCopyEcho }[option("api") ?? "stream"]!;
 const serve = { echo, sink, source }[mode];
-const server = await startServer((reader, writer) => serve(reader, writer, buffer), {
+const engine = option("engine");
+const upgrade = engine === "startTls" ? tls : undefined;
+const server = await startServer(async (reader, writer) => {
+  if (upgrade !== undefined) await writer.startTls(upgrade);
+  await serve(reader, writer, buffer);
+}, {
   hostname: "127.0.0.1",
   port,
   // The load generator resets its connections at its end.
   onError: () => {},
-  ...(tls && { tls }),
+  ...(tls && upgrade === undefined && { tls: engine === "deno" ? { ...tls, engine } : tls }),
 });
 announce(server.port);
 

@@ -1,7 +1,7 @@
 // A server by the default engine takes no more from a client than is read, whatever openssl offers.
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startServer } from "../../mod.ts";
-import { ignore, theCerts } from "./certs.ts";
+import { ignore, theCerts } from "../support/certificates.ts";
 
 const MiB = 1 << 20;
 const OFFERED = 1024 * MiB;

@@ -40,8 +40,8 @@ async function main(): Promise<void> {
   const { cert, key, caCert } = await selfSignedCertificate();
   const forever = new Promise<void>(() => {});
   const here = { hostname: "127.0.0.1", port: 0, onError: () => {} };
-  const native = { ...here, tls: { cert, key } };
-  const byNode = { ...native, noDelay: true };
+  const native = { ...here, tls: { cert, key, engine: "deno" as const } };
+  const byNode = { ...here, tls: { cert, key } };
 
   const servers = {
     silent: await startServer(() => forever, here),

@@ -80,8 +80,8 @@ export async function openScene(ledger: Ledger): Promise<Scene> {
   const servers = {
     tcp: await startServer(handle, streams),
     unix: await startUnixServer(handle, { path, onError, limit: LIMIT }),
-    tls: await startServer(handle, { ...streams, tls: serverTls }),
-    tlsByNode: await startServer(handle, { ...streams, tls: serverTls, noDelay: true }),
+    tls: await startServer(handle, { ...streams, tls: { ...serverTls, engine: "deno" } }),
+    tlsByNode: await startServer(handle, { ...streams, tls: serverTls }),
     protocol: await createServer(() => new Echo(), here),
     buffered: await createServer(() => new ZeroCopyEcho(), here),
     throwing: await createServer(() => new Thrower(), here),

@@ -22,7 +22,7 @@
 import type { TLSSocket } from "node:tls";
 import { type ConnLike, readFrom, writeTo } from "../conn/conn.ts";
 import { brokenError, busyError, closedError, interruptedError } from "../conn/conn_errors.ts";
-import { type EngineEvents, EngineStream } from "./engine_stream.ts";
+import { EngineStream } from "./engine_stream.ts";
 import { closeQuietly } from "./handshake.ts";
 import { type NodeModules, nodeModules } from "./node_modules.ts";
 
@@ -40,7 +40,7 @@ const MAX_WRITE = 131072;
 const MOST_DISCARDED = 8;
 
 /** TLS over a conn. Made by {@linkcode NodeTlsConn.make}, usable after {@linkcode NodeTlsConn.handshake}. */
-export class NodeTlsConn implements ConnLike, EngineEvents {
+export class NodeTlsConn implements ConnLike {
   readonly localAddr?: Deno.Addr;
   readonly remoteAddr?: Deno.Addr;
   readonly #conn: ConnLike;
@@ -62,7 +62,12 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
   private constructor(conn: ConnLike, duplex: NodeModules["Duplex"], nextTick: NodeModules["nextTick"]) {
     this.#conn = conn;
     this.#nextTick = nextTick;
-    this.#engine = new EngineStream(duplex, this);
+    this.#engine = new EngineStream(duplex, {
+      ciphertext: (data) => this.#enqueue(data),
+      plaintext: (data) => void this.#plain.push(data),
+      ended: () => this.#finish(null),
+      failed: (error) => this.#finish(decryptError(error)),
+    });
     if (conn.localAddr) this.localAddr = conn.localAddr;
     if (conn.remoteAddr) this.remoteAddr = conn.remoteAddr;
   }
@@ -183,25 +188,10 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
     (this.#conn as Partial<Deno.Conn>).unref?.();
   }
 
-  // What the engine tells.
-
-  plaintext(data: Uint8Array): void {
-    this.#plain.push(data);
-  }
-
-  ciphertext(data: Uint8Array): void {
+  #enqueue(data: Uint8Array): void {
     if (this.#isClosed() || this.#sendError !== null) return;
     if (this.#sending !== null || this.#engine.gaveUp) this.#unsent.push(data);
     else this.#sending = this.#send(data);
-  }
-
-  ended(): void {
-    this.#finish(null);
-  }
-
-  failed(error: Error): void {
-    // What the engine cannot decrypt, and the peer's alerts.
-    this.#finish(new Deno.errors.InvalidData(`Cannot read: ${error.message}`, { cause: error }));
   }
 
   #finish(after: null | Error): void {
@@ -286,6 +276,11 @@ export class NodeTlsConn implements ConnLike, EngineEvents {
   #isClosed(): boolean {
     return this.#state === "closed";
   }
+}
+
+/** What the engine cannot decrypt, and the peer's alerts. */
+function decryptError(error: Error): Error {
+  return new Deno.errors.InvalidData(`Cannot read: ${error.message}`, { cause: error });
 }
 
 function cutError(): Error {

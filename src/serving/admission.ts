@@ -8,6 +8,7 @@
  */
 import { describeType } from "../common/describe.ts";
 import { ipVersion } from "../common/address.ts";
+import { promiseOf } from "../common/promise_of.ts";
 
 /** Why a client is refused. */
 export type Refusal = "filter" | "perPeer";
@@ -34,14 +35,16 @@ export class Admission {
    * Decides about a client, and counts it if it is taken.
    *
    * @param peername Its address
+   * @param rejected Takes what the promise of an `async` filter rejects with; such a filter is refused
    * @returns Why it is refused, or `null`
    * @throws What the filter throws; a `TypeError` if that returns no boolean. The client is to be refused then
    */
-  enter(peername: Deno.Addr): Refusal | null {
+  enter(peername: Deno.Addr, rejected: (thrown: unknown) => void): Refusal | null {
     const { accept, maxConnectionsPerPeer } = this.#rules;
     if (accept !== undefined) {
       const accepted: unknown = accept(peername);
       if (typeof accepted !== "boolean") {
+        promiseOf(accepted)?.catch(rejected);
         throw new TypeError(`Cannot filter a client: accept() must return a boolean, not ${describeType(accepted)}`);
       }
       if (!accepted) return "filter";
@@ -80,7 +83,8 @@ export class Admission {
  * @returns The peer; `null` if the address is not of IP
  */
 export function peerOf(addr: Deno.Addr): string | null {
-  if (!("hostname" in addr)) return null;
+  // A listener that was given may have connections without an address.
+  if ((addr as Deno.Addr | undefined) === undefined || !("hostname" in addr)) return null;
   const host = addr.hostname.replace(/%.*/, "");
   if (ipVersion(host) !== 6) return host;
   // The URL parser leaves one spelling: groups in hex, at most one "::".

@@ -437,12 +437,15 @@ export class Server implements AsyncDisposable {
 
   #admits(conn: Deno.Conn): boolean {
     let refusal: Refusal | null = null;
+    const failed = (thrown: unknown) => {
+      const peername = addressOf(conn, "remoteAddr");
+      this.#report({ message: "accept() failed", error: asError(thrown, "accept()"), peername });
+    };
     try {
-      refusal = this.#admission?.enter(conn.remoteAddr) ?? null;
+      refusal = this.#admission?.enter(conn.remoteAddr, failed) ?? null;
     } catch (thrown) {
       refusal = "filter";
-      const error = asError(thrown, "accept()");
-      this.#report({ message: "Cannot filter a client: accept() failed", error });
+      failed(thrown);
     }
     this.#stats[refusal === null ? "accepted" : "refused"]++;
     if (refusal !== null) closeQuietly(conn);

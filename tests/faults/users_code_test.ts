@@ -248,6 +248,27 @@ for (const makeKind of everyKind) {
     assertEquals(await play(kind, server), ANSWER);
   });
 
+  Deno.test(`${kind.name}: whatever an accept filter throws or returns is reported, and refuses its client [C11]`, async () => {
+    let filter: () => unknown = () => true;
+    const told: [Error, net.ErrorContext][] = [];
+    await using server = await kind.createServer(() => new Honest(), {
+      accept: () => filter() as boolean,
+      onError: (...args) => told.push(args),
+    });
+    for (const [name, value] of valuesFor(kind)) {
+      for (const [manner, failing] of Object.entries(manners)) {
+        filter = () => failing(value);
+        await play(kind, server).catch(() => {});
+        await until(() => told.some(([error]) => isOf(error, value)));
+        for (const [, { message }] of told) assertEquals(message, "accept() failed", `${manner} ${name}`);
+        told.length = 0;
+      }
+    }
+    filter = () => true;
+    assertEquals(await play(kind, server), ANSWER);
+    assertEquals(server.stats().accepted, 1);
+  });
+
   Deno.test(`${kind.name}: whatever an onError throws does no harm, and is printed with the error it was told [C11]`, async () => {
     const oops = new Error("oops");
     for (const [name, value] of valuesFor(kind)) {

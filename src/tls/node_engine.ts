@@ -8,12 +8,12 @@
  * @module
  */
 import type { X509Certificate } from "node:crypto";
-import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { SecureContext, Server as TlsServer, TLSSocket } from "node:tls";
 import { ipVersion } from "../common/address.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { isIssuedBy, peerCertificateOf } from "./certificate.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
-import { nodeModules } from "./node_modules.ts";
+import { type NodeModules, nodeModules } from "./node_modules.ts";
 import { NodeTlsConn, type Outcome } from "./node_tls_conn.ts";
 import type { TlsClientOptions, TlsIdentity, TlsServerOptions } from "./options.ts";
 import { ServerNames } from "./server_names.ts";
@@ -85,27 +85,22 @@ export async function acceptNode(
   options: TlsServerOptions,
   handshake: NodeHandshake,
 ): Promise<SecureConn> {
-  const { cert, key, alpnProtocols, caCerts, clientAuth = "none" } = options;
+  const { alpnProtocols, clientAuth = "none" } = options;
   const names = ServerNames.of(options);
-  const { tls: { createSecureContext, createServer }, X509Certificate } = await nodeModules();
+  const { tls, X509Certificate } = await nodeModules();
   const secure = await secured(conn, handshake, (tlsConn) =>
     tlsConn.handshake((stream, done) => {
-      const client: SecureContextOptions = caCerts ? { ca: caCerts } : {};
       const choose = (name: string, callback: SniCallback) => {
-        const answer = (found: TlsIdentity | undefined) =>
-          callback(null, createSecureContext({ ...client, ...found ?? { cert, key } }));
+        const answer = (found: TlsIdentity | undefined) => callback(null, contextOf(options, found ?? options, tls));
         const found = names!.find(name);
         if (!(found instanceof Promise)) return answer(found);
         found.then(answer, (error) => {
           // Without a certificate the engine refuses, with an alert.
-          callback(null, createSecureContext());
+          callback(null, tls.createSecureContext());
           done(error);
         }).then(() => stream.poke());
       };
-      const server = createServer({
-        ...client,
-        cert,
-        key,
+      const server = tls.createServer({
         ...alpnProtocols?.length && { ALPNProtocols: alpnProtocols },
         requestCert: clientAuth !== "none",
         // Else a client without a certificate would get no alert.
@@ -114,6 +109,7 @@ export async function acceptNode(
         handshakeTimeout: -1,
         ...names && { SNICallback: choose },
       });
+      setContext(server, contextOf(options, options, tls), options);
       server.on("tlsClientError", (error, socket) => {
         // The handshake was done before the engine looked: the client must not take it for a success.
         if (socket.authorizationError) done(certificateRefused(socket), true);
@@ -124,6 +120,27 @@ export async function acceptNode(
     }, handshake.prefix));
   const serverName = (secure.socket as { servername?: string | false }).servername || undefined;
   return { conn: secure.conn, info: { ...infoOf(secure.socket), serverName } };
+}
+
+/** What node:tls made of a certificate. Its key is checked then, which takes 0.4 ms: so it is made once. */
+const contexts = new WeakMap<TlsServerOptions, WeakMap<TlsIdentity, SecureContext>>();
+
+function contextOf(options: TlsServerOptions, identity: TlsIdentity, tls: NodeModules["tls"]): SecureContext {
+  let made = contexts.get(options);
+  if (made === undefined) contexts.set(options, made = new WeakMap());
+  let context = made.get(identity);
+  if (context === undefined) {
+    const { caCerts } = options;
+    context = tls.createSecureContext({ ...caCerts && { ca: caCerts }, cert: identity.cert, key: identity.key });
+    made.set(identity, context);
+  }
+  return context;
+}
+
+/** Lets a server use a context; one of node:tls makes its own of the options, unless it is where it is kept. */
+function setContext(server: TlsServer, context: SecureContext, { cert, key, caCerts }: TlsServerOptions): void {
+  if ("_sharedCreds" in server) server._sharedCreds = context;
+  else server.setSecureContext({ ...caCerts && { ca: caCerts }, cert, key });
 }
 
 type Done = (outcome: Outcome, silent?: boolean) => void;

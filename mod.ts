@@ -86,6 +86,7 @@ export {
 } from "./src/transport/protocols.ts";
 export type { ByteQueue } from "./src/framing/byte_queue.ts";
 export type { Decoder } from "./src/framing/codec.ts";
+export { FramingError } from "./src/framing/framing_error.ts";
 export type { Separator } from "./src/framing/separators.ts";
 export type { SendFileOptions } from "./src/streams/send_file.ts";
 export { Server, type ServerStats } from "./src/serving/server.ts";

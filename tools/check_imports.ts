@@ -24,7 +24,7 @@ export const FLOORS: string[][] = [
   ["src/serving/"],
   ["src/streams/"],
   ["src/subprocess/", "src/sock/"],
-  ["mod.ts", "src/testing/", "src/tuning/"],
+  ["mod.ts", "src/framing/mod.ts", "src/testing/", "src/tuning/"],
 ];
 
 interface Import {

@@ -53,6 +53,11 @@ export class ByteQueue {
   /** Whether the block came from the pool and goes back there. */
   #pooled = false;
   readonly #out = new HandOut();
+  /** What was looked for last and not found, in which positions, and what had been taken then: it is not searched again. */
+  #missed: number | Pattern = -1;
+  #missedFrom = 0;
+  #missedTo = 0;
+  #missedTaken = -1;
 
   /** The number of bytes in the queue. */
   get length(): number {
@@ -188,6 +193,9 @@ export class ByteQueue {
   /**
    * Looks for a byte, or for a sequence of bytes.
    *
+   * A search that finds nothing is remembered: the same search when more bytes have come begins where it ended. So a decoder
+   * that looks for the end of its message each time has no need to remember how far it got.
+   *
    * @param what The byte, or the sequence
    * @param from The position to start at; 0 by default
    * @param to The position to end before; all bytes by default
@@ -197,8 +205,24 @@ export class ByteQueue {
   indexOf(what: number | Uint8Array, from = 0, to: number = this.length): number {
     if (to > this.length) to = this.length;
     if (from < 0) from = 0;
-    if (typeof what === "number") return this.#indexOfByte(what, from, to);
-    return this.#indexOfPattern(patternOf(what), from, to);
+    const target = typeof what === "number" ? what : patternOf(what);
+    const goesOn = target === this.#missed && this.#taken === this.#missedTaken && from >= this.#missedFrom &&
+      from < this.#missedTo;
+    // The start of a sequence may have been searched.
+    const start = goesOn ? Math.max(from, this.#missedTo + 1 - lengthOf(target)) : from;
+    const found = typeof target === "number"
+      ? this.#indexOfByte(target, start, to)
+      : this.#indexOfPattern(target, start, to);
+    if (found >= 0) return found;
+    if (!goesOn) {
+      this.#missed = target;
+      this.#missedFrom = from;
+      this.#missedTo = to;
+      this.#missedTaken = this.#taken;
+    } else if (to > this.#missedTo) {
+      this.#missedTo = to;
+    }
+    return -1;
   }
 
   /**
@@ -455,6 +479,10 @@ export class ByteQueue {
  */
 export function adoptBlock(queue: ByteQueue, block: Bytes, n: number): void {
   adoptBlockInto(queue, block, n);
+}
+
+function lengthOf(target: number | Pattern): number {
+  return typeof target === "number" ? 1 : target.bytes.length;
 }
 
 const NO_BLOCK: Bytes = new Uint8Array(0);

@@ -15,7 +15,7 @@
 import type { Bytes } from "../common/bytes.ts";
 import type { ReadOptions, ReadQueue } from "./read_queue.ts";
 import { LINE } from "./reads.ts";
-import { textDecoder } from "./text_decoder.ts";
+import { textDecoder } from "../common/text_decoder.ts";
 
 /**
  * The most bytes decoded at once. V8 keeps the text of a block in memory as long as one of its lines is, so that this is

@@ -5,7 +5,7 @@
  */
 import type { Read, ReadQueue } from "./read_queue.ts";
 import { lineBy, type Until, untilBy } from "./reads.ts";
-import { textDecoder } from "./text_decoder.ts";
+import { textDecoder } from "../common/text_decoder.ts";
 
 /** The reads that give text in one encoding. */
 export interface TextReads {

@@ -15,7 +15,7 @@ import {
 import { rejection } from "../common/callers_frames.ts";
 import { describe } from "../common/describe.ts";
 import { ignorable } from "../common/handled.ts";
-import type { BaseProtocolLike, BaseTransport, Transport } from "../transport/types.ts";
+import type { BaseProtocolLike, BaseTransport, ProtocolLike, Transport, UnreadBytes } from "../transport/types.ts";
 
 /** How to go over to TLS: the options of either side. */
 export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
@@ -27,14 +27,6 @@ export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
    */
   buffered?: "handshake" | undefined;
 };
-
-/** Bytes that were received and not read, above the transport. */
-export interface UnreadBytes {
-  /** How many there are. */
-  readonly length: number;
-  /** Takes all of them. */
-  take(): Uint8Array;
-}
 
 /**
  * Goes over to TLS, after what was written is sent. As asyncio's `loop.start_tls`, and, beyond it, on both sides of any
@@ -56,7 +48,7 @@ export function startTls(
   protocol: BaseProtocolLike,
   options: StartTlsOptions,
 ): Promise<Transport> {
-  return ignorable(startTlsWithUnread(transport, protocol, options, NOTHING_UNREAD));
+  return ignorable(startTlsWithUnread(transport, protocol, options, unreadBytesOf(transport)));
 }
 
 /**
@@ -104,6 +96,11 @@ export async function startTlsWithUnread(
     : clientHandshake(options, transport.hostname);
   await transport.upgrade(handshake, options.shutdownTimeout, takesUnread);
   return transport;
+}
+
+/** What the protocol tells that it was given and has not used. */
+function unreadBytesOf(transport: Transport): UnreadBytes {
+  return isUpgradable(transport) ? (transport.getProtocol() as ProtocolLike).unread ?? NOTHING_UNREAD : NOTHING_UNREAD;
 }
 
 const NOTHING_UNREAD: UnreadBytes = { length: 0, take: () => new Uint8Array(0) };

@@ -23,7 +23,7 @@
  */
 import { addressOf, closeQuietly, type ConnLike, endWriting, keepAlive } from "../conn/conn.ts";
 import { prepended } from "../conn/prepended.ts";
-import { plainView } from "../common/bytes.ts";
+import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { ClosedError, lostError } from "../common/errors.ts";
 import { rejected } from "../common/handled.ts";
@@ -190,6 +190,10 @@ export class ConnTransport
 
   afterRead<T>(settle: () => T | Promise<T>): Promise<T> {
     return this.#reads.afterRead(settle);
+  }
+
+  giveBack(data: Bytes): void {
+    if (this.#phase === "open") this.#reads.giveBack(data);
   }
 
   write(data: Uint8Array | string): void {

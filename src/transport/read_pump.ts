@@ -164,6 +164,25 @@ export class ReadPump {
   }
 
   /**
+   * Keeps bytes that a callback was given and did not use.
+   *
+   * @param data The bytes, not empty
+   */
+  giveBack(data: Bytes): void {
+    if (this.#state === "delivering") {
+      this.#state = "due";
+      queueMicrotask(() => this.#deliverKept());
+    } else if (this.#state === "paused") {
+      this.#state = "kept";
+    } else {
+      return;
+    }
+    this.#memory = data;
+    this.#source = "handed out";
+    this.#kept = data.length;
+  }
+
+  /**
    * Waits for the end of the pending read. See {@linkcode ReadTransport.afterRead}.
    *
    * @param settle Called when the read has settled and its bytes are delivered; at once if no read is pending

@@ -43,6 +43,8 @@ export interface ProtocolLike extends BaseProtocolLike {
    * @returns `true` to keep the writing side open; else the transport closes, after what was written is sent
    */
   eofReceived(): boolean | void;
+  /** The bytes that it was given and has not used, if it keeps any: `startTls` refuses them, or takes them for a handshake. */
+  readonly unread?: UnreadBytes | undefined;
 }
 
 /** The shape of a {@linkcode BufferedProtocol}: bytes are read into memory of its own. */
@@ -226,6 +228,21 @@ export interface ReadTransport extends BaseTransport {
    * @returns What `settle` returns or throws; so the waiting read needs no promise of its own
    */
   afterRead?<T>(settle: () => T | Promise<T>): Promise<T>;
+  /**
+   * Takes bytes back from `dataReceived` while that runs; optional. They are delivered again, before all others, to the protocol
+   * that is set when reading is not paused: in a microtask, or after `resumeReading`.
+   *
+   * @param data The bytes, which the caller does not use again; dropped on a transport that is closing
+   */
+  giveBack?(data: Bytes): void;
+}
+
+/** Bytes that a protocol was given and has not used yet. */
+export interface UnreadBytes {
+  /** How many there are. */
+  readonly length: number;
+  /** Takes all of them. */
+  take(): Uint8Array;
 }
 
 /** The size of a write buffer, and when to pause and resume. In bytes. */

@@ -10,13 +10,12 @@
  * @module
  */
 import { type Bytes, plainView } from "../common/bytes.ts";
+import { mostBytesOf, putText } from "../common/utf8.ts";
 import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import type { BlockSource } from "./block_source.ts";
 
 /** The most that is collected in one chunk, in bytes: larger data is a chunk of its own. */
 const LARGEST_CHUNK = 262144;
-/** Up to this length a loop over the characters of an ASCII string is quicker than `encodeInto`: 10 ns against 80 for 5. */
-const SHORT_TEXT = 48;
 
 /** Bytes that lie together, to be written in as few calls as the conn makes of them. */
 export class Chunk {
@@ -137,26 +136,6 @@ export class Chunk {
     this.#block = block;
     return true;
   }
-}
-
-/** The most bytes that a string can be as UTF-8: 3 for each UTF-16 code unit. */
-function mostBytesOf(text: string): number {
-  return text.length * 3;
-}
-
-/** Puts a string into a block that has room for it; returns where it ends. */
-function putText(text: string, block: Uint8Array, at: number): number {
-  const { length } = text;
-  if (length <= SHORT_TEXT) {
-    let i = 0;
-    for (; i < length; i++) {
-      const code = text.charCodeAt(i);
-      if (code > 127) break;
-      block[at + i] = code;
-    }
-    if (i === length) return at + length;
-  }
-  return at + encoder.encodeInto(text, block.subarray(at)).written;
 }
 
 const encoder = new TextEncoder();

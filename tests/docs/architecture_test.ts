@@ -13,7 +13,7 @@ async function exists(path: string): Promise<boolean> {
 Deno.test("docs/ARCHITECTURE.md draws the layers as FLOORS has them", () => {
   const drawing = /```text\n(\+-[^]*?)```/.exec(doc)![1]!;
   const drawn = drawing.split(/^\+-.*\n/m).filter((floor) => floor !== "").reverse()
-    .map((floor) => floor.replaceAll(/^\|[^|]*\|/gm, "").match(/\w+(?:\.ts|\/)/g)!.sort());
+    .map((floor) => floor.replaceAll(/^\|[^|]*\|/gm, "").match(/[\w/]+(?:\.ts|\/)/g)!.sort());
   assertEquals(drawn, FLOORS.map((floor) => floor.map((file) => file.replace("src/", "")).sort()));
 });
 

@@ -359,3 +359,32 @@ Deno.test("ByteQueues share no memory with each other [M5]", () => {
   }
   assertEquals(buffers.size, 100);
 });
+
+Deno.test("ByteQueue.indexOf() finds the same whatever was looked for and not found before", () => {
+  const targets = [1, 2, new Uint8Array([1, 2]), new Uint8Array([1, 1, 2]), new Uint8Array([2, 2, 2, 2])];
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new SeededRandom(seed);
+    const queue = new ByteQueue();
+    let model: number[] = [];
+    for (let step = 0; step < 60; step++) {
+      if (random.integer(0, 2) === 0) {
+        const data = Array.from({ length: random.integer(0, 4) }, () => random.integer(1, 2));
+        queue.append(new Uint8Array(data));
+        model.push(...data);
+      } else if (random.integer(0, 5) === 0) {
+        const n = random.integer(0, Math.min(3, model.length));
+        queue.drop(n);
+        model = model.slice(n);
+      }
+      const target = targets[random.integer(0, seed % targets.length)]!;
+      const from = random.integer(0, 3) === 0 ? random.integer(0, model.length) : 0;
+      const to = random.integer(0, 3) === 0 ? random.integer(0, model.length) : model.length;
+      const sequence = typeof target === "number" ? [target] : [...target];
+      let expected = -1;
+      for (let i = from; i + sequence.length <= to && expected < 0; i++) {
+        if (sequence.every((byte, k) => model[i + k] === byte)) expected = i;
+      }
+      assertEquals(queue.indexOf(target, from, to), expected, `seed ${seed}, step ${step}`);
+    }
+  }
+});

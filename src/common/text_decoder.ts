@@ -1,20 +1,20 @@
 /**
- * Decoders for text that is read by the line or up to a separator.
+ * Decoders for text that is read by the line, up to a separator or by the message.
  *
  * @module
  */
-import { describe } from "../common/describe.ts";
+import { describe } from "./describe.ts";
 
 /**
- * Makes a decoder that replaces what is no valid text with U+FFFD.
+ * Makes a decoder. Unless it is `fatal`, it replaces what is no valid text with U+FFFD.
  *
  * @param encoding A label of the Encoding Standard
- * @param options As of `TextDecoder`: whether a byte order mark at the start is text
+ * @param options As of `TextDecoder`
  * @returns The decoder
  * @throws {TypeError} If the encoding is not a string
  * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
  */
-export function textDecoder(encoding: string, options: { ignoreBOM: boolean }): TextDecoder {
+export function textDecoder(encoding: string, options: TextDecoderOptions): TextDecoder {
   if (typeof encoding !== "string") {
     throw new TypeError(`Cannot read text: the encoding must be a string, not ${describe(encoding)}`);
   }

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { addressPairs, type DatagramAddress } from "./address.ts";
-import { SocketDatagramTransport } from "./transport.ts";
+import type { DatagramAddress } from "./address.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
 import { aBoolean, aFunction, anObject, checkOptions } from "../common/options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "../transport/types.ts";
-import { type DatagramSocket, openUdpSocket } from "./udp_socket.ts";
+import type { DatagramSocket } from "./udp_socket.ts";
 
 export type { DatagramAddress };
 
@@ -87,7 +86,10 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   options: DatagramEndpointOptions,
 ): Promise<{ transport: DatagramTransport; protocol: P }> {
   checkOptions(DOING, { protocolFactory: protocolFactory ?? null }, { protocolFactory: aFunction });
-  const socket = await openDatagramSocket(options);
+  const [socket, { SocketDatagramTransport }] = await Promise.all([
+    openDatagramSocket(options),
+    import("./transport.ts"),
+  ]);
   let transport, protocol;
   try {
     protocol = makeProtocol(protocolFactory);
@@ -110,6 +112,7 @@ export async function openDatagramSocket(options: DatagramEndpointOptions): Prom
   const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
   checkOptions(DOING, options, check);
   const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
+  const [{ addressPairs }, { openUdpSocket }] = await Promise.all([import("./address.ts"), import("./udp_socket.ts")]);
   const errors: Error[] = [];
   for (const { local, remote } of await addressPairs(localAddr, remoteAddr)) {
     try {

@@ -5,6 +5,7 @@
  */
 import type { DatagramAddress } from "./address.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
+import { lazy } from "../common/lazy.ts";
 import { aBoolean, aFunction, anObject, checkOptions } from "../common/options.ts";
 import type { DatagramProtocolLike, DatagramTransport } from "../transport/types.ts";
 import type { DatagramSocket } from "./udp_socket.ts";
@@ -88,7 +89,7 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
   checkOptions(DOING, { protocolFactory: protocolFactory ?? null }, { protocolFactory: aFunction });
   const [socket, { SocketDatagramTransport }] = await Promise.all([
     openDatagramSocket(options),
-    import("./transport.ts"),
+    transportModule(),
   ]);
   let transport, protocol;
   try {
@@ -112,7 +113,7 @@ export async function openDatagramSocket(options: DatagramEndpointOptions): Prom
   const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
   checkOptions(DOING, options, check);
   const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
-  const [{ addressPairs }, { openUdpSocket }] = await Promise.all([import("./address.ts"), import("./udp_socket.ts")]);
+  const [{ addressPairs }, { openUdpSocket }] = await Promise.all([addressModule(), udpSocketModule()]);
   const errors: Error[] = [];
   for (const { local, remote } of await addressPairs(localAddr, remoteAddr)) {
     try {
@@ -123,5 +124,9 @@ export async function openDatagramSocket(options: DatagramEndpointOptions): Prom
   }
   throw errors.length === 1 ? errors[0] : new AggregateError(errors, `Cannot ${DOING}: no address works`);
 }
+
+const addressModule = lazy(() => import("./address.ts"));
+const transportModule = lazy(() => import("./transport.ts"));
+const udpSocketModule = lazy(() => import("./udp_socket.ts"));
 
 const DOING = "create a datagram endpoint";

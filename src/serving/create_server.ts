@@ -31,6 +31,7 @@ import {
   type TlsServerOptions,
 } from "../tls/choose.ts";
 import type { BaseProtocolLike } from "../transport/types.ts";
+import { listenUnix } from "./unix_listener.ts";
 
 /** What all servers take. */
 export interface ServeOptions {
@@ -159,7 +160,6 @@ export async function createUnixServer(
   if (options.tls !== undefined) checkTlsServerOptions(options.tls, "a Unix socket");
   throwIfAborted(options.signal);
   if (options.tls !== undefined) await prepareTlsServer(options.tls);
-  const { listenUnix } = await import("./unix_listener.ts");
   return await serve(protocolFactory, given(await listenUnix(options.path)), options);
 }
 

@@ -6,6 +6,7 @@
 import { throwIfAborted } from "../common/abort.ts";
 import { describeType, quote } from "../common/describe.ts";
 import { explained } from "../common/errors.ts";
+import { lazy } from "../common/lazy.ts";
 import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions } from "../common/options.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
 import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
@@ -95,7 +96,7 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   throwIfAborted(options.signal);
   const { stdin = "piped", stdout = "piped", stderr = "piped", ...rest } = options;
   const stdio = { stdin, stdout, stderr };
-  const { checkedProtocol, ChildTransport } = await import("./child_transport.ts");
+  const { checkedProtocol, ChildTransport } = await childTransportModule();
   throwIfAborted(options.signal);
   const protocol = checkedProtocol(makeProtocol(protocolFactory));
   // Deno takes undefined as well, which its types do not say.
@@ -104,6 +105,8 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   await transport.start();
   return { transport, protocol };
 }
+
+const childTransportModule = lazy(() => import("./child_transport.ts"));
 
 const DOING = "start a process";
 

@@ -12,17 +12,14 @@
  *
  * @module
  */
+import { lazy } from "../common/lazy.ts";
 import { rejection } from "../common/callers_frames.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { closeQuietly, handshakeError, type SecureConn } from "./handshake.ts";
-import { handshakeNative, isNativeTcpConn, startTlsNative } from "./native_engine.ts";
-import { acceptNode, connectNode } from "./node_engine.ts";
 import { tlsName } from "./names.ts";
-import { nodeModules } from "./node_modules.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT, type TlsClientOptions, type TlsServerOptions } from "./options.ts";
 
 export type { SecureConn } from "./handshake.ts";
-export { listenTlsNative } from "./native_engine.ts";
 export {
   checkTlsClientOptions,
   checkTlsServerOptions,
@@ -70,9 +67,11 @@ export async function tlsConnectConn(
   const limits = { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal };
   try {
     const name = nameToVerify(options);
+    const { isNativeTcpConn, startTlsNative } = await nativeEngine();
     if (name !== undefined && options.cert === undefined && !prefix?.length && isNativeTcpConn(conn)) {
       return await startTlsNative(conn, options, name, limits);
     }
+    const { connectNode } = await nodeEngine();
     return await connectNode(conn, options, name, { ...limits, prefix });
   } catch (error) {
     closeQuietly(conn);
@@ -93,12 +92,29 @@ export async function tlsConnectConn(
  * @throws {Deno.errors.InvalidData} If the sides do not agree, or the client's certificate is refused
  * @throws {Deno.errors.ConnectionReset} If the client goes away
  */
-export function tlsAcceptConn(
+export async function tlsAcceptConn(
   conn: ConnLike,
   options: TlsServerOptions,
   { signal, prefix }: HandshakeOptions = {},
 ): Promise<SecureConn> {
-  return acceptNode(conn, options, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal, prefix });
+  const { acceptNode } = await nodeEngine();
+  return await acceptNode(conn, options, {
+    timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT,
+    signal,
+    prefix,
+  });
+}
+
+/**
+ * Listens for TLS connections; `accept()` gives them before their handshake.
+ *
+ * @param listenOptions Where to listen
+ * @param options The options; `clientAuth`, `caCerts` and `serverNames` are not for here
+ * @returns The listener
+ */
+export function listenTlsNative(listenOptions: Deno.TcpListenOptions, options: TlsServerOptions): Deno.TlsListener {
+  const { cert, key, alpnProtocols } = options;
+  return Deno.listenTls({ ...listenOptions, cert, key, ...alpnProtocols && { alpnProtocols } });
 }
 
 /**
@@ -111,12 +127,13 @@ export function tlsAcceptConn(
  * @returns The same conn, secure
  * @throws As {@linkcode tlsAcceptConn}
  */
-export function tlsAcceptNative(
+export async function tlsAcceptNative(
   conn: Deno.TlsConn,
   options: TlsClientOptions | TlsServerOptions,
   { signal }: Pick<HandshakeOptions, "signal"> = {},
 ): Promise<SecureConn> {
-  return handshakeNative(conn, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal });
+  const { handshakeNative } = await nativeEngine();
+  return await handshakeNative(conn, { timeout: options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT, signal });
 }
 
 /**
@@ -142,8 +159,12 @@ export function serverTlsMode(options: TlsServerOptions, socket: ServerSocketOpt
  * @param options The options of a server
  */
 export async function prepareTlsServer(options: TlsServerOptions): Promise<void> {
-  if (options.engine !== "deno") await nodeModules();
+  if (options.engine === "deno") await nativeEngine();
+  else await (await nodeEngine()).nodeModules();
 }
+
+const nativeEngine = lazy(() => import("./native_engine.ts"));
+const nodeEngine = lazy(() => import("./node_engine.ts"));
 
 function nameToVerify(options: TlsClientOptions & { hostname?: string | undefined }): string | undefined {
   const host = options.serverName ?? options.hostname;

@@ -17,7 +17,7 @@
  */
 import type { ConnLike } from "../conn/conn.ts";
 import { boundHandshake, closeQuietly, type HandshakeLimits, type SecureConn } from "./handshake.ts";
-import type { TlsClientOptions, TlsServerOptions } from "./options.ts";
+import type { TlsClientOptions } from "./options.ts";
 
 /**
  * Tells whether Deno's own TLS can take over a conn: only a TCP conn of Deno itself.
@@ -59,18 +59,6 @@ export async function startTlsNative(
   const { alpnProtocol } = await boundHandshake(() => tlsConn.handshake(), limits, () => closeQuietly(tlsConn));
   const serverName = unsafelyDisableHostnameVerification ? undefined : name;
   return { conn: tlsConn, info: { alpnProtocol, serverName } };
-}
-
-/**
- * Listens for TLS connections; `accept()` gives them before their handshake.
- *
- * @param listenOptions Where to listen
- * @param options The options; `clientAuth`, `caCerts` and `serverNames` are not for here
- * @returns The listener
- */
-export function listenTlsNative(listenOptions: Deno.TcpListenOptions, options: TlsServerOptions): Deno.TlsListener {
-  const { cert, key, alpnProtocols } = options;
-  return Deno.listenTls({ ...listenOptions, cert, key, ...alpnProtocols && { alpnProtocols } });
 }
 
 /**

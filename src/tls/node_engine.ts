@@ -18,6 +18,8 @@ import { NodeTlsConn, type Outcome } from "./node_tls_conn.ts";
 import type { TlsClientOptions, TlsIdentity, TlsServerOptions } from "./options.ts";
 import { ServerNames } from "./server_names.ts";
 
+export { nodeModules };
+
 /** What a handshake over an open conn needs besides the options. */
 export interface NodeHandshake extends HandshakeLimits {
   /** Bytes that were read from the conn already, if any. */

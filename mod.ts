@@ -54,6 +54,7 @@
  * @module
  */
 export type { Bytes } from "./src/common/bytes.ts";
+export type { WaitOptions } from "./src/common/wait.ts";
 export { connFromNode } from "./src/conn/conn_from_node.ts";
 export { connFromStreams, type StreamsPair } from "./src/conn/conn_from_streams.ts";
 export { connPair, type ConnPairEnd, type ConnPairOptions } from "./src/conn/conn_pair.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DatagramAddress } from "./address.ts";
+import { checkWait, limited, type WaitOptions, within } from "../common/wait.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
 import { lazy } from "../common/lazy.ts";
 import { aBoolean, aFunction, anObject, checkOptions } from "../common/options.ts";
@@ -13,7 +14,7 @@ import type { DatagramSocket } from "./udp_socket.ts";
 export type { DatagramAddress };
 
 /** The options of {@linkcode createDatagramEndpoint}: a local address, a remote one, or both. */
-export interface DatagramEndpointOptions {
+export interface DatagramEndpointOptions extends WaitOptions {
   /** The address to receive at. By default any port of the loopback interface if the peer is there, else of all interfaces. */
   localAddr?: DatagramAddress | undefined;
   /** The peer. The endpoint sends to it only, and receives from it only, unless `broadcast` is set. */
@@ -49,6 +50,7 @@ export interface DatagramEndpointOptions {
  * @throws {RangeError} If a port is out of range
  * @throws {Deno.errors.NotCapable | Deno.errors.PermissionDenied} If the net permission for an address is missing, the local
  * one (`0.0.0.0:0` by default) included
+ * @throws {Deno.errors.TimedOut} If it takes longer than `timeout`
  * @throws {Deno.errors.AddrInUse} If the local address is taken; other system errors as their class in `Deno.errors`; an
  * `AggregateError` if a name has several addresses and they fail differently
  *
@@ -111,7 +113,21 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
  */
 export async function openDatagramSocket(options: DatagramEndpointOptions): Promise<DatagramSocket> {
   const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
-  checkOptions(DOING, options, check);
+  checkWait(DOING, options, check);
+  const { signal, timeout } = options;
+  return await limited(DOING, { signal, timeout }, async (signal) => {
+    const opening = openAny(options);
+    try {
+      return await within(DOING, opening, { signal });
+    } catch (error) {
+      // The system cannot be told to stop: what it brings later is closed.
+      if (signal?.aborted) opening.then((socket) => socket.close(() => {}), () => {});
+      throw error;
+    }
+  });
+}
+
+async function openAny(options: DatagramEndpointOptions): Promise<DatagramSocket> {
   const { localAddr, remoteAddr, reuseAddr = false, broadcast = false } = options;
   const [{ addressPairs }, { openUdpSocket }] = await Promise.all([addressModule(), udpSocketModule()]);
   const errors: Error[] = [];

@@ -5,9 +5,10 @@
  */
 import type { ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
-import { describe } from "../common/describe.ts";
+import { describe, quote } from "../common/describe.ts";
 import { dial, dialUnix, type LocalAddress, tuneConn } from "./dial.ts";
 import { throwIfAborted } from "../common/abort.ts";
+import { limited, waitChecks } from "../common/wait.ts";
 import { describeType } from "../common/describe.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
 import {
@@ -16,7 +17,6 @@ import {
   anAddress,
   anObject,
   aPeerPort,
-  aSignal,
   aString,
   aTimeout,
   aUnixPath,
@@ -35,6 +35,16 @@ export interface ConnectCommonOptions {
    * waiting for the peer's end, in all. Default: 30000.
    */
   closeTimeout?: number | undefined;
+  /**
+   * How long opening may take as a whole, in milliseconds: names, all addresses, the TLS handshake. By default as long as the
+   * system and `handshakeTimeout` allow.
+   */
+  timeout?: number | undefined;
+  /**
+   * For how long no byte may be sent or received, in milliseconds, before the connection is lost with `Deno.errors.TimedOut`;
+   * 0, the default, for any time. It is never shorter, and at most an eighth longer.
+   */
+  idleTimeout?: number | undefined;
   /** Aborts the opening, at any stage. */
   signal?: AbortSignal | undefined;
 }
@@ -125,6 +135,7 @@ export interface Connection<P> {
  * @throws {TypeError | RangeError} If the options are wrong, before anything is done
  * @throws {Deno.errors.ConnectionRefused} If no server listens there; other system errors as their class in `Deno.errors`
  * @throws {Deno.errors.NotCapable} If a permission is missing
+ * @throws {Deno.errors.TimedOut} If it takes longer than `timeout`
  * @throws {AggregateError} If several addresses were tried and all failed; the error itself if it was one
  * @throws {Error} What `connectionMade` threw
  *
@@ -161,6 +172,15 @@ export async function createConnection<P extends BaseProtocolLike>(
   checkFactory("connect", protocolFactory);
   checkConnectOptions(options);
   throwIfAborted(options.signal);
+  return await limited(`connect to ${whereOf(options)}`, options, (signal) => {
+    return connect(protocolFactory, { ...options, signal });
+  });
+}
+
+async function connect<P extends BaseProtocolLike>(
+  protocolFactory: () => P,
+  options: ConnectOptions,
+): Promise<Connection<P>> {
   const { signal } = options;
   if (options.conn !== undefined) {
     tuneConn("connect", options.conn, options.noDelay, options.keepAlive);
@@ -224,6 +244,12 @@ const connCheck: Check = (value) => {
   return complete ? null : "must have read(), write() and close()";
 };
 
+const openChecks: Record<string, Check> = {
+  ...waitChecks,
+  idleTimeout: aDelay,
+  closeTimeout: aTimeout,
+};
+
 const connectChecks: Record<string, Check> = {
   hostname: aString,
   port: aPeerPort,
@@ -235,16 +261,19 @@ const connectChecks: Record<string, Check> = {
   happyEyeballsDelay: aDelay,
   noDelay: aBoolean,
   keepAlive: aBoolean,
-  closeTimeout: aTimeout,
-  signal: aSignal,
+  ...openChecks,
 };
 
 const unixConnectChecks: Record<string, Check> = {
   path: aUnixPath,
   tls: tlsCheck,
-  closeTimeout: aTimeout,
-  signal: aSignal,
+  ...openChecks,
 };
+
+function whereOf({ conn, path, hostname = "127.0.0.1", port }: ConnectOptions): string {
+  if (conn !== undefined) return "the peer";
+  return path === undefined ? `${quote(hostname)} port ${port}` : quote(path);
+}
 
 function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect", options, connectChecks);
@@ -297,15 +326,15 @@ async function connectOver<P extends BaseProtocolLike>(
 /** The conn to talk over, and what is to be known of it. A conn of Deno's own TLS must only finish its handshake. */
 async function secured(
   plain: ConnLike,
-  { tls, closeTimeout, signal }: ConnectCommonOptions,
+  { tls, closeTimeout, idleTimeout, signal }: ConnectCommonOptions,
   hostname: string | undefined,
 ): Promise<{ conn: ConnLike; around: ConnTransportOptions }> {
   const isPlain = tls === undefined || tls === false;
-  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname, closeTimeout } };
+  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname, closeTimeout, idleTimeout } };
   const options = typeof tls === "object" ? tls : {};
   const { conn, info } = isPlain
     ? await tlsAcceptNative(plain as Deno.TlsConn, options, { signal })
     : await tlsConnectConn(plain, { ...options, hostname }, { signal });
   const { shutdownTimeout } = options;
-  return { conn, around: { hostname, extra: { tls: info }, closeTimeout, shutdownTimeout } };
+  return { conn, around: { hostname, extra: { tls: info }, closeTimeout, idleTimeout, shutdownTimeout } };
 }

@@ -11,6 +11,7 @@ import {
   aBacklog,
   aBoolean,
   aCount,
+  aDelay,
   aFunction,
   anObject,
   aPort,
@@ -54,6 +55,11 @@ export interface ServeOptions {
    * and then waiting for the client's end, in all. Default: 30000.
    */
   closeTimeout?: number | undefined;
+  /**
+   * For how long no byte may be received from a client or sent to it, in milliseconds, before its connection is lost with
+   * `Deno.errors.TimedOut`; 0, the default, for any time. It is never shorter, and at most an eighth longer.
+   */
+  idleTimeout?: number | undefined;
   /** Closes the server when it aborts. */
   signal?: AbortSignal | undefined;
 }
@@ -181,6 +187,7 @@ const serveChecks: Record<string, Check> = {
   accept: aFunction,
   onError: aFunction,
   closeTimeout: aTimeout,
+  idleTimeout: aDelay,
   signal: aSignal,
 };
 
@@ -252,13 +259,23 @@ async function serve(
   options: ServeOptions & Pick<ListenOptions, "noDelay" | "keepAlive" | "maxConnectionsPerPeer">,
 ): Promise<Server> {
   const { tls, noDelay, keepAlive, maxConnections, accept, maxConnectionsPerPeer, onError, closeTimeout } = options;
-  const { startServing = true, signal } = options;
+  const { startServing = true, idleTimeout, signal } = options;
   // Binding takes a while where a name is resolved or a socket may be stale.
   if (signal?.aborted) {
     for (const listener of listeners) listener.close();
     throw signal.reason;
   }
-  const common = { protocolFactory, listeners, addrs, noDelay, keepAlive, maxConnections, onError, closeTimeout };
+  const common = {
+    protocolFactory,
+    listeners,
+    addrs,
+    noDelay,
+    keepAlive,
+    maxConnections,
+    onError,
+    closeTimeout,
+    idleTimeout,
+  };
   const isFiltered = accept !== undefined || maxConnectionsPerPeer !== undefined;
   const serverOptions: ServerOptions = {
     ...common,

@@ -23,6 +23,7 @@ import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
 import { type Audience, callExceptionHandler, callHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { aDelay, aSignal, checkOptions } from "../common/options.ts";
+import { checkWait, type WaitOptions, within } from "../common/wait.ts";
 import { CancellableTimer } from "../common/timer.ts";
 import type { TlsServerOptions } from "../tls/choose.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
@@ -59,6 +60,8 @@ export interface ServerOptions {
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
   /** How long closing a connection may take, in milliseconds. */
   closeTimeout?: number | undefined;
+  /** For how long a connection may be idle, in milliseconds. */
+  idleTimeout?: number | undefined;
 }
 
 /** What a server has done since it was opened: see {@linkcode Server.stats}. */
@@ -141,6 +144,7 @@ export class Server implements AsyncDisposable {
     this.#listeners = options.listeners;
     this.#admission = options.admission === undefined ? null : new Admission(options.admission);
     this.#around.closeTimeout = options.closeTimeout;
+    this.#around.idleTimeout = options.idleTimeout;
   }
 
   /** The addresses that the server listens on; empty once it is closed. */
@@ -294,9 +298,16 @@ export class Server implements AsyncDisposable {
   /**
    * Waits until the server is closed and no connection is left. As `asyncio.Server.wait_closed`.
    *
+   * @param options `signal` and `timeout` end the wait
    * @returns Resolves then; the addresses may be bound again
+   * @throws {Deno.errors.TimedOut} If the time is over
    */
-  waitClosed(): Promise<void> {
+  async waitClosed(options: WaitOptions = {}): Promise<void> {
+    checkWait("wait for the end", options);
+    await within("wait for the end", this.#end(), options);
+  }
+
+  #end(): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => this.#waitForNone.push(resolve));
   }
@@ -307,8 +318,10 @@ export class Server implements AsyncDisposable {
    * is buffered, and nothing is unsent. The other connections have until the last fifth of the grace (at most 5000 ms) to end
    * by themselves; then they are closed. When the grace is over, those that have not sent what was written are aborted.
    *
-   * @param options `grace`: the time for all of this, in milliseconds; 10000 by default
+   * @param options `grace`: the time for all of this, in milliseconds; 10000 by default. `signal` and `timeout` end the wait
+   * for it, while the shutdown goes on
    * @returns Resolves when no connection is left
+   * @throws {Deno.errors.TimedOut} If the time is over
    * @throws {TypeError | RangeError} If `grace` is no number, or negative
    *
    * @example Ending when the system asks the process to
@@ -325,9 +338,12 @@ export class Server implements AsyncDisposable {
    * await server.shutdown({ grace: 100 });
    * ```
    */
-  async shutdown(options: { grace?: number | undefined } = {}): Promise<void> {
-    checkOptions("shut down", options, { grace: aDelay });
-    const { grace = DEFAULT_GRACE } = options;
+  async shutdown(options: { grace?: number | undefined } & WaitOptions = {}): Promise<void> {
+    checkWait("shut down", options, { grace: aDelay });
+    await within("shut down", this.#shutDown(options.grace ?? DEFAULT_GRACE), options);
+  }
+
+  async #shutDown(grace: number): Promise<void> {
     const flush = Math.min(grace * FLUSH_PART, MOST_SHUTDOWN_FLUSH);
     this.#beginShutdown();
     await this.#goneWithin(grace - flush);

@@ -1,10 +1,11 @@
 /**
  * Low-level socket calls, one at a time, as asyncio's `loop.sock_*`, over `Deno.Conn` and everything of its shape.
  *
- * Each call takes a `signal`. An abort rejects with its reason at once; no system can be told to forget a call, so what is
+ * Each call takes a `signal` and a `timeout`. When the signal aborts, it rejects with its reason at once, and when the time is
+ * over with `TimedOut`; no system can be told to forget a call, so what is
  * known afterwards is this:
  *
- * | aborted           | afterwards                                                                                          |
+ * | ended             | afterwards                                                                                          |
  * | ----------------- | --------------------------------------------------------------------------------------------------- |
  * | `sockConnect`     | nothing is left; a connection made all the same is closed                                           |
  * | `sockAccept`      | the next client is kept for the next `sockAccept` on the listener, or closed with the listener      |
@@ -14,7 +15,7 @@
  * | `sockSendfile`    | the same, if it was sending right then; between two blocks it ends with the file's position telling |
  * | `sockSendto`      | the datagram is sent or not                                                                         |
  *
- * To keep those promises a call with a signal copies: without one `sockRecvInto` and `sockSendall` are free of copies.
+ * To keep those promises a call with a signal or a timeout copies: without them `sockRecvInto` and `sockSendall` are free of copies.
  *
  * What is kept for the next call of these functions is not seen by others: once a receive was aborted, go on with these
  * functions and not with `conn.read`.
@@ -22,14 +23,14 @@
  * @module
  */
 import { type Bytes, copyMemory, plainView } from "../common/bytes.ts";
-import { abortable, throwIfAborted } from "../common/abort.ts";
-import { describe, describeType } from "../common/describe.ts";
+import { checkWait, limited, waitChecks, type WaitOptions, within } from "../common/wait.ts";
+import { describe, describeType, quote } from "../common/describe.ts";
 import type { ConnLike } from "../conn/conn.ts";
 import { dial, dialUnix, tuneConn } from "../serving/dial.ts";
 import { copyOf } from "../memory/handed_out.ts";
 import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import { SingleFlight } from "./single_flight.ts";
-import { aBoolean, aPeerPort, aSignal, aString, aUnixPath, checkOptions } from "../common/options.ts";
+import { aBoolean, aPeerPort, aString, aUnixPath, checkOptions } from "../common/options.ts";
 import { sendFile, type SendFileOptions } from "../streams/send_file.ts";
 import { SockAcceptor } from "./acceptor.ts";
 import type { DatagramConnLike, DatagramSock } from "./datagram.ts";
@@ -40,12 +41,10 @@ export { type DatagramConnLike, type DatagramSock, sockDatagram } from "./datagr
 export type { DatagramAddress, DatagramEndpointOptions } from "../datagram/endpoint.ts";
 export type { ConnLike } from "../conn/conn.ts";
 export type { SendFileOptions } from "../streams/send_file.ts";
+export type { WaitOptions } from "../common/wait.ts";
 
 /** What every call takes. */
-export interface SockOptions {
-  /** Ends the call; it rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-}
+export type SockOptions = WaitOptions;
 
 /** Where {@linkcode sockConnect} connects to over TCP. */
 export interface SockConnectTcpOptions extends SockOptions {
@@ -113,23 +112,25 @@ export async function sockConnect(
 ): Promise<Deno.TcpConn | Deno.UnixConn> {
   const isTransport = (value: unknown) => value === "tcp" || value === "unix" ? null : 'must be "tcp" or "unix"';
   if (options?.transport === "unix") {
-    checkOptions("connect", options, { transport: isTransport, path: aUnixPath, signal: aSignal });
+    checkOptions("connect", options, { transport: isTransport, path: aUnixPath, ...waitChecks });
     required("connect", "path", options.path);
-    throwIfAborted(options.signal);
-    return await dialUnix(options.path, options.signal) as Deno.UnixConn;
+    checkWait("connect", { signal: options.signal });
+    const { path } = options;
+    return await limited(`connect to ${quote(path)}`, options, (signal) => dialUnix(path, signal)) as Deno.UnixConn;
   }
-  const checks = { transport: isTransport, hostname: aString, port: aPeerPort, noDelay: aBoolean, signal: aSignal };
+  const checks = { transport: isTransport, hostname: aString, port: aPeerPort, noDelay: aBoolean, ...waitChecks };
   checkOptions("connect", options, checks);
   required("connect", "port", options.port);
   // Without an address to bind to, what it makes is Deno's own.
-  return await dial(options) as Deno.TcpConn;
+  const where = `connect to ${quote(options.hostname ?? "127.0.0.1")} port ${options.port}`;
+  return await limited(where, options, (signal) => dial({ ...options, signal })) as Deno.TcpConn;
 }
 
 /**
  * Accepts a client. As `loop.sock_accept`.
  *
  * @param listener The listener
- * @param options `signal` ends it: the next client is then kept for the next call, or closed with the listener
+ * @param options `signal` and `timeout` end it: the next client is then kept for the next call, or closed with the listener
  * @returns The connection
  * @throws {Deno.errors.Busy} If another call waits for a client already
  * @throws {Deno.errors.ConnectionAborted} If the listener is closed
@@ -150,8 +151,9 @@ export async function sockAccept(listener: Deno.Listener, options: SockAcceptOpt
   if (typeof listener?.accept !== "function") {
     throw new TypeError(`Cannot accept: the listener must be a Deno.Listener, not ${describe(listener)}`);
   }
-  checkOptions("accept", options, { noDelay: aBoolean, signal: aSignal });
-  const conn = await stateOf(acceptors, listener, SockAcceptor).accept(options.signal);
+  checkOptions("accept", options, { noDelay: aBoolean, ...waitChecks });
+  const acceptor = stateOf(acceptors, listener, SockAcceptor);
+  const conn = await limited("accept", options, (signal) => acceptor.accept(signal));
   try {
     tuneConn("accept", conn, options.noDelay, undefined);
   } catch (error) {
@@ -166,7 +168,7 @@ export async function sockAccept(listener: Deno.Listener, options: SockAcceptOpt
  *
  * @param conn The connection
  * @param n How many bytes at most
- * @param options `signal` ends it: what comes is then kept for the next call
+ * @param options `signal` and `timeout` end it: what comes is then kept for the next call
  * @returns The bytes; none at the end of the stream, or if `n` is 0
  * @throws {RangeError} If `n` is negative or not an integer
  * @throws {Deno.errors.Busy} If another call receives on the connection already
@@ -192,10 +194,10 @@ export async function sockAccept(listener: Deno.Listener, options: SockAcceptOpt
 export async function sockRecv(conn: ConnLike, n: number, options: SockOptions = {}): Promise<Bytes> {
   checkConn(conn, "receive");
   checkCount(n, "receive");
-  checkOptions("receive", options, { signal: aSignal });
-  throwIfAborted(options.signal);
+  checkWait("receive", options);
   if (n === 0) return new Uint8Array(0);
-  return await stateOf(receivers, conn, SockReceiver).receive(n, options.signal) ?? new Uint8Array(0);
+  const receiver = stateOf(receivers, conn, SockReceiver);
+  return await limited("receive", options, (signal) => receiver.receive(n, signal)) ?? new Uint8Array(0);
 }
 
 /**
@@ -203,7 +205,7 @@ export async function sockRecv(conn: ConnLike, n: number, options: SockOptions =
  *
  * @param conn The connection
  * @param p The memory
- * @param options `signal` ends it: what comes is then kept for the next call. It costs a copy
+ * @param options `signal` and `timeout` end it: what comes is then kept for the next call. It costs a copy
  * @returns How many bytes were put at the start of `p`; 0 at the end of the stream, or if `p` is empty
  * @throws {TypeError} If the memory is detached meanwhile
  * @throws {Deno.errors.Busy} If another call receives on the connection already
@@ -225,11 +227,10 @@ export async function sockRecv(conn: ConnLike, n: number, options: SockOptions =
 export async function sockRecvInto(conn: ConnLike, p: Uint8Array, options: SockOptions = {}): Promise<number> {
   checkConn(conn, "receive");
   const memory = checkedBytes(p, "receive");
-  checkOptions("receive", options, { signal: aSignal });
-  throwIfAborted(options.signal);
+  checkWait("receive", options);
   if (memory.length === 0) return 0;
   const receiver = stateOf(receivers, conn, SockReceiver);
-  return await receiver.receiveInto(memory, options.signal) ?? 0;
+  return await limited("receive", options, (signal) => receiver.receiveInto(memory, signal)) ?? 0;
 }
 
 /**
@@ -237,7 +238,7 @@ export async function sockRecvInto(conn: ConnLike, p: Uint8Array, options: SockO
  *
  * @param conn The connection
  * @param data The bytes
- * @param options `signal` ends it: if bytes are on their way then, later sends are refused. It costs a copy
+ * @param options `signal` and `timeout` end it: if bytes are on their way then, later sends are refused. It costs a copy
  * @throws {Deno.errors.Busy} If another call sends on the connection already
  * @throws {Deno.errors.ConnectionAborted} If an earlier send was aborted with bytes on their way
  *
@@ -256,11 +257,13 @@ export async function sockRecvInto(conn: ConnLike, p: Uint8Array, options: SockO
 export async function sockSendall(conn: ConnLike, data: Uint8Array, options: SockOptions = {}): Promise<void> {
   checkConn(conn, "send");
   const bytes = checkedBytes(data, "send");
-  checkOptions("send", options, { signal: aSignal });
-  const { signal } = options;
-  throwIfAborted(signal);
+  checkWait("send", options);
   const sender = stateOf(senders, conn, SockSender);
-  await sender.exclusive(() => signal === undefined ? sender.sendWhole(bytes, signal) : sender.sendCopy(bytes, signal));
+  await sender.exclusive(() => {
+    return limited("send", options, (signal) => {
+      return signal === undefined ? sender.sendWhole(bytes, signal) : sender.sendCopy(bytes, signal);
+    });
+  });
 }
 
 /**
@@ -271,7 +274,7 @@ export async function sockSendall(conn: ConnLike, data: Uint8Array, options: Soc
  * @param conn The connection
  * @param file The file, or the path of one
  * @param options `offset`: where to begin, in bytes from the start of the file, 0 by default; `count`: how many bytes at
- * most, all by default; `signal` ends it: if bytes are on their way then, later sends are refused
+ * most, all by default; `signal` and `timeout` end it: if bytes are on their way then, later sends are refused
  * @returns How many bytes were sent, fewer than `count` if the file has no more
  * @throws {RangeError} If `offset` or `count` is negative or not an integer
  * @throws {Deno.errors.Busy} If another call sends on the connection already
@@ -300,11 +303,13 @@ export async function sockSendfile(
 ): Promise<number> {
   checkConn(conn, "send a file");
   // Their values are for sendFile to check.
-  checkOptions("send a file", options, { offset: () => null, count: () => null, signal: aSignal });
-  const { signal } = options;
-  throwIfAborted(signal);
+  checkWait("send a file", options, { offset: () => null, count: () => null });
   const sender = stateOf(senders, conn, SockSender);
-  return await sender.exclusive(() => sendFile((block) => sender.sendWhole(block, signal), file, options));
+  return await sender.exclusive(() => {
+    return limited("send a file", options, (signal) => {
+      return sendFile((block) => sender.sendWhole(block, signal), file, { ...options, signal });
+    });
+  });
 }
 
 /**
@@ -312,7 +317,7 @@ export async function sockSendfile(
  *
  * @param sock What {@linkcode sockDatagram} opened, or a `Deno.DatagramConn`
  * @param n How many bytes at most; the rest of a longer datagram is dropped
- * @param options `signal` ends it: the next datagram is then kept for the next call
+ * @param options `signal` and `timeout` end it: the next datagram is then kept for the next call
  * @returns The bytes, and who sent them
  * @throws {RangeError} If `n` is negative or not an integer
  * @throws {Deno.errors.Busy} If another call receives on the socket already
@@ -342,10 +347,12 @@ export async function sockRecvfrom(
     );
   }
   checkCount(n, "receive a datagram");
-  checkOptions("receive a datagram", options, { signal: aSignal });
+  checkOptions("receive a datagram", options, waitChecks);
   let receives = datagrams.get(sock);
   if (receives === undefined) datagrams.set(sock, receives = new SingleFlight());
-  const [data, from] = await receives.take("receive a datagram", () => receiveWhole(sock), options.signal);
+  const [data, from] = await limited("receive a datagram", options, (signal) => {
+    return receives.take("receive a datagram", () => receiveWhole(sock), signal);
+  });
   return [data.length > n ? copyOf(data, n) : data, from];
 }
 
@@ -355,7 +362,7 @@ export async function sockRecvfrom(
  * @param sock What {@linkcode sockDatagram} opened, or a `Deno.DatagramConn`
  * @param data The bytes, maybe none
  * @param addr Where to; the connected peer by default
- * @param options `signal` ends it: the datagram is then sent or not. It costs a copy
+ * @param options `signal` and `timeout` end it: the datagram is then sent or not. It costs a copy
  * @returns How many bytes were sent
  * @throws {TypeError} If an address is needed, or it is not that of the connected peer
  *
@@ -378,12 +385,10 @@ export async function sockSendto(
     throw new TypeError(`Cannot send a datagram: it must be sent on a datagram socket, not on ${describe(sock)}`);
   }
   checkedBytes(data, "send a datagram");
-  checkOptions("send a datagram", options, { signal: aSignal });
-  const { signal } = options;
-  throwIfAborted(signal);
+  checkWait("send a datagram", options);
   // A socket that needs an address throws itself.
   const sent = sock.send(copyMemory(data, "send a datagram"), addr as Deno.Addr);
-  return await abortable(sent, signal);
+  return await within("send a datagram", sent, options);
 }
 
 /** The largest datagram there can be, in bytes, and a little more. */

@@ -4,8 +4,8 @@
  * Theory of operation. The queue knows no connection: bytes are fed in, reads take them out. A kind of read is a
  * {@linkcode Read}: one function that takes a result from what is buffered, or takes nothing, and one that says what the
  * read comes to at the end of the stream. A call that does not wait is the first of these. A call that waits tries both at
- * once; if there is no result, the read is kept, one at a time, and tried again whenever something was fed. Aborting it
- * forgets it. As nothing is taken before there is a result, no byte is lost (SPEC R7).
+ * once; if there is no result, the read is kept, one at a time, and tried again whenever something was fed. An abort, or the
+ * end of its time, forgets it. As nothing is taken before there is a result, no byte is lost (SPEC R7).
  *
  * A read may offer its caller's memory, to be filled straight from the connection. While a transport reads into it, nothing
  * settles the read's promise (SPEC M3).
@@ -25,13 +25,18 @@
 import { rejection } from "../common/callers_frames.ts";
 import type { Bytes } from "../common/bytes.ts";
 import { describe } from "../common/describe.ts";
+import { Deadline } from "../common/deadlines.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
+import { aDelay, checkOptions } from "../common/options.ts";
+import { timedOut, type WaitOptions } from "../common/wait.ts";
 import { adoptBlock, ByteQueue } from "../framing/byte_queue.ts";
 import { ReadGovernor, type ReadPolicy, type ReadSource } from "./read_governor.ts";
 import { SeparatorFinder } from "./separator_finder.ts";
 
 /** A kind of read. What differs between two reads of a kind is the argument, so that no read needs a closure. */
 export interface Read<A, T> {
+  /** What it does, as in "read a line". */
+  readonly doing: string;
   /** Takes the result from what is buffered; takes nothing and returns `undefined` if it is not complete. */
   take(queue: ReadQueue, argument: A): T | undefined;
   /** What the read comes to if the stream has ended, or failed, and {@linkcode Read.take} has no result. */
@@ -40,11 +45,8 @@ export interface Read<A, T> {
   discard?(queue: ReadQueue, argument: A): void;
 }
 
-/** What every read that waits takes. */
-export interface ReadOptions {
-  /** Aborts the read: it rejects with the reason at once, no byte is lost, and the next read works. */
-  signal?: AbortSignal | undefined;
-}
+/** What every read that waits takes: one that is ended loses no byte, and the next read works. */
+export type ReadOptions = WaitOptions;
 
 type State = "idle" | "waiting" | "lent" | "landed";
 type Outcome = "result" | "error" | "aborted";
@@ -67,6 +69,9 @@ export class ReadQueue {
   #argument: unknown;
   #target: Uint8Array | null = null;
   #stopListening: (() => void) | null = null;
+  /** Of reads with a timeout; made with the first that waits. */
+  #deadline: Deadline | null = null;
+  #timeout = 0;
   /** Settle its promise; `null` if that is the promise of the transport's own call. */
   #resolve: ((result: unknown) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -115,7 +120,7 @@ export class ReadQueue {
    *
    * @param read The kind of read
    * @param argument Its argument
-   * @param options The `signal` that aborts it
+   * @param options What ends it: `signal`, `timeout`
    * @param target The caller's memory, if the result may be the number of bytes read right into it
    * @returns The result
    */
@@ -131,6 +136,10 @@ export class ReadQueue {
         return Promise.reject(new TypeError(`Cannot read: the signal must be an AbortSignal, not ${describe(signal)}`));
       }
       if (signal.aborted) return Promise.reject(signal.reason);
+    }
+    const timeout = options?.timeout;
+    if (timeout !== undefined && !(timeout >= 0 && typeof timeout === "number")) {
+      return Promise.reject(timeoutProblem(read.doing, timeout));
     }
     let result: T | undefined;
     try {
@@ -148,6 +157,7 @@ export class ReadQueue {
     if (target !== null) return this.#waitWithMemory(target);
     const promise = this.#wait<T>();
     if (signal !== undefined) this.#listenTo(signal);
+    if (timeout !== undefined) this.#bound(timeout);
     read.discard?.(this, argument);
     this.#govern();
     return promise;
@@ -367,6 +377,7 @@ export class ReadQueue {
 
   /** It is known what the read that waits comes to. */
   #finish(outcome: Outcome, result: unknown): void {
+    if (this.#deadline !== null) this.#deadline.disarm();
     this.#read = this.#target = null;
     this.#argument = undefined;
     if (this.#stopListening !== null) {
@@ -395,9 +406,23 @@ export class ReadQueue {
     this.#stopListening = () => signal.removeEventListener("abort", onAbort);
   }
 
+  #bound(timeout: number): void {
+    this.#timeout = timeout;
+    this.#deadline ??= new Deadline(() => this.#finish("error", timedOut(this.#read!.doing, this.#timeout)));
+    this.#deadline.arm(timeout);
+  }
+
   /** Where back pressure is decided anew: a read began or ended to wait, or bytes came or went. */
   #govern(): void {
     this.#governor.update(this.buffer.length, this.#state === "waiting" || this.#state === "lent");
+  }
+}
+
+function timeoutProblem(doing: string, timeout: unknown): unknown {
+  try {
+    checkOptions(doing, { timeout }, { timeout: aDelay });
+  } catch (error) {
+    return error;
   }
 }
 

@@ -15,6 +15,7 @@ import { NEWLINE } from "./separator_finder.ts";
 
 /** Some bytes: as many as there are, up to a number. */
 export const SOME: Read<number, Bytes> = {
+  doing: "read",
   take: (queue, n) => {
     const { length } = queue.buffer;
     return n === 0 || length > 0 ? queue.take(Math.min(n, length)) : undefined;
@@ -24,6 +25,7 @@ export const SOME: Read<number, Bytes> = {
 
 /** All bytes until the end of the stream. */
 export const ALL: Read<null, Bytes> = {
+  doing: "read",
   take: (queue) => {
     const { length } = queue.buffer;
     return length > 0 && queue.over ? queue.take(length) : undefined;
@@ -33,6 +35,7 @@ export const ALL: Read<null, Bytes> = {
 
 /** Exactly a number of bytes. */
 export const EXACTLY: Read<number, Bytes> = {
+  doing: "read exactly",
   take: (queue, n) => queue.buffer.length >= n ? queue.take(n) : undefined,
   atEnd: (queue, n) => incomplete(queue, n),
 };
@@ -53,6 +56,7 @@ export const UNTIL: Read<Until, Bytes> = untilBy(takeBytes);
 
 /** Bytes into the caller's memory, which is not empty. */
 export const INTO: Read<Uint8Array, number | null> = {
+  doing: "read",
   take: (queue, p) => {
     if (queue.buffer.length === 0) return undefined;
     if (p.length === 0) throw new TypeError("Cannot read into memory: it was detached meanwhile");
@@ -66,6 +70,7 @@ export const INTO: Read<Uint8Array, number | null> = {
 
 /** Bytes that stay in the buffer. */
 export const PEEK: Read<number, Bytes> = {
+  doing: "peek",
   take: ({ buffer }, n) => buffer.length >= n ? buffer.peek(n) : undefined,
   atEnd: (queue) => {
     queue.throwIfFailed();
@@ -87,6 +92,7 @@ export const BIG_UINT64: Read<boolean, bigint> = integer(
 
 /** A message, by a decoder; `null` at the end of the stream between two messages. */
 export const FRAME: Read<Decoder<unknown>, unknown> = {
+  doing: "read a message",
   take: (queue, decoder) => {
     try {
       return decoder.decode(queue.buffer);
@@ -167,6 +173,7 @@ export class Skipping {
 
 /** Nothing but the number of bytes that were dropped through a separator. */
 export const SKIP: Read<Skipping, number> = {
+  doing: "skip until a separator",
   take: (queue, skipping) => skipping.finish(queue),
   atEnd: (queue, skipping) => {
     queue.throwIfFailed();
@@ -183,6 +190,7 @@ export const SKIP: Read<Skipping, number> = {
  */
 export function lineBy<T>(take: (queue: ReadQueue, n: number) => T): Read<number, T> {
   return {
+    doing: "read a line",
     take: (queue, limit) => {
       const end = queue.finder.find(NEWLINE, limit, "read a line");
       return end < 0 ? undefined : take(queue, end);
@@ -203,6 +211,7 @@ export function lineBy<T>(take: (queue: ReadQueue, n: number) => T): Read<number
  */
 export function untilBy<T>(take: (queue: ReadQueue, n: number) => T): Read<Until, T> {
   return {
+    doing: "read until a separator",
     take: (queue, { separators, limit }) => {
       const end = queue.finder.find(separators, limit, "read until a separator");
       return end < 0 ? undefined : take(queue, end);
@@ -213,6 +222,7 @@ export function untilBy<T>(take: (queue: ReadQueue, n: number) => T): Read<Until
 
 function integer<T>(size: number, get: (buffer: ReadQueue["buffer"], littleEndian: boolean) => T): Read<boolean, T> {
   return {
+    doing: "read an integer",
     take: (queue, littleEndian) => {
       if (queue.buffer.length < size) return undefined;
       const value = get(queue.buffer, littleEndian);

@@ -10,17 +10,16 @@
 import { explained } from "../common/errors.ts";
 import { describe, quote } from "../common/describe.ts";
 import { abortable, throwIfAborted } from "../common/abort.ts";
+import type { WaitOptions } from "../common/wait.ts";
 import { acquireBlock, releaseBlock } from "../memory/pool.ts";
 import { type BlockSource, sendBlocks } from "../transport/block_source.ts";
 
 /** Which part of a file to send. */
-export interface SendFileOptions {
+export interface SendFileOptions extends WaitOptions {
   /** Where to begin, in bytes from the start of the file; 0 by default. */
   offset?: number | undefined;
   /** How many bytes to send at most; all by default. */
   count?: number | undefined;
-  /** Gives the transfer up. */
-  signal?: AbortSignal | undefined;
 }
 
 /** The size of a block, in bytes. */

@@ -99,7 +99,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads some bytes, or all until the end. As `asyncio.StreamReader.read`.
    *
    * @param n The most bytes to read; negative (the default) for all until the end of the stream
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns 1 to `n` bytes; none only at the end of the stream, or if `n` is 0
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is not an integer
@@ -115,7 +115,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads a line, its "\n" included. As `asyncio.StreamReader.readline`, but a line that is too long is not dropped:
    * {@linkcode StreamReader.skipuntil} does that.
    *
-   * @param options The `signal` that aborts the read; the `encoding`, if the line is wanted as text
+   * @param options `signal` and `timeout` end the read; the `encoding`, if the line is wanted as text
    * @returns The line; at the end of the stream what there is, maybe nothing
    * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
    * @throws {LimitOverrunError} If the line is longer than the limit
@@ -135,7 +135,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
   /**
    * Reads a line, its "\n" included. As `asyncio.StreamReader.readline`.
    *
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The line; at the end of the stream what there is, maybe nothing
    * @throws {LimitOverrunError} If the line is longer than the limit
    */
@@ -153,7 +153,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads an exact number of bytes, not bound by the limit. As `asyncio.StreamReader.readexactly`.
    *
    * @param n The number of bytes
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The bytes
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative or not an integer
@@ -173,7 +173,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * count.
    *
    * @param separator The separator, or a list of which any counts; "\n" by default
-   * @param options The `signal` that aborts the read; the `limit` of this read, in bytes, instead of the reader's; the
+   * @param options `signal` and `timeout` end the read; the `limit` of this read, in bytes, instead of the reader's; the
    * `encoding`, if the result is wanted as text
    * @returns The bytes, or the text, the separator included
    * @throws {TypeError} If a separator is empty or no separator, if there is none, or if the limit is not a number
@@ -191,7 +191,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads up to a separator, which is part of the result. As `asyncio.StreamReader.readuntil`.
    *
    * @param separator The separator, or a list of which any counts; "\n" by default
-   * @param options The `signal` that aborts the read; the `limit` of this read, in bytes, instead of the reader's
+   * @param options `signal` and `timeout` end the read; the `limit` of this read, in bytes, instead of the reader's
    * @returns The bytes, the separator included
    * @throws {LimitOverrunError} If no separator starts within the limit; the bytes stay
    */
@@ -217,11 +217,11 @@ export class StreamReader implements AsyncIterable<Bytes> {
    *
    * When nothing is buffered the bytes come straight from the connection, without a copy, and the memory is in use until
    * the promise settles. A read from the system cannot be cancelled, so only bytes and the end of the
-   * connection settle it; an exception set meanwhile is thrown after it. With a `signal` the bytes
+   * connection settle it; an exception set meanwhile is thrown after it. With a `signal` or a `timeout` the bytes
    * are copied once, and the read can be given up at any time.
    *
    * @param p The memory
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The number of bytes put at its start, at least one unless it is empty; `null` at the end of the stream
    * @throws {TypeError} If it is not a `Uint8Array`, or was detached meanwhile; then the connection is aborted
    * @throws {Deno.errors.Busy} If it must wait while another read waits
@@ -231,14 +231,14 @@ export class StreamReader implements AsyncIterable<Bytes> {
       return Promise.reject(new TypeError(`Cannot read: the memory must be a Uint8Array, not ${describeType(p)}`));
     }
     if (p.length === 0) return this.#queue.get(SOME, 0, options).then((bytes) => bytes.length);
-    return this.#queue.get(INTO, p, options, options?.signal === undefined ? p : null);
+    return this.#queue.get(INTO, p, options, mayLend(options) ? p : null);
   }
 
   /**
    * Looks at the bytes to come and leaves them there.
    *
    * @param n The number of bytes to wait for; at most twice the limit
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns A view of `n` bytes, or of what there is at the end of the stream
    * @throws {TypeError} If `n` is not a number
    * @throws {RangeError} If `n` is negative, not an integer, or more than twice the limit
@@ -261,7 +261,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * An abort leaves dropped what was dropped until then.
    *
    * @param separator The separator, or a list of which any counts; "\n" by default
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The number of bytes dropped, the separator included; at the end of the stream how many until then
    * @throws {TypeError} If a separator is empty or no separator, or if there is none
    * @throws {Deno.errors.Busy} If it must wait while another read waits; nothing is dropped then
@@ -277,7 +277,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
   /**
    * Reads one byte as an unsigned integer.
    *
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The integer
    * @throws {IncompleteReadError} If the stream ends before
    * @throws {Deno.errors.Busy} If it must wait while another read waits
@@ -302,7 +302,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads two bytes as an unsigned integer.
    *
    * @param littleEndian Whether the least significant byte is first; `false` by default
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The integer
    * @throws {TypeError} If `littleEndian` is not a boolean
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
@@ -317,7 +317,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads four bytes as an unsigned integer.
    *
    * @param littleEndian Whether the least significant byte is first; `false` by default
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The integer
    * @throws {TypeError} If `littleEndian` is not a boolean
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
@@ -332,7 +332,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * Reads eight bytes as an unsigned integer.
    *
    * @param littleEndian Whether the least significant byte is first; `false` by default
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The integer
    * @throws {TypeError} If `littleEndian` is not a boolean
    * @throws {IncompleteReadError} If the stream ends before; its `partial` are the bytes that were there
@@ -350,7 +350,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * thrown as it is, and bytes that it has not taken stay.
    *
    * @param decoder Takes a message from the bytes, once they are complete
-   * @param options The `signal` that aborts the read
+   * @param options `signal` and `timeout` end the read
    * @returns The message; `null` if the stream has ended between two messages
    * @throws {TypeError} If the decoder is none
    * @throws {IncompleteReadError} If the stream ends inside a message; `partial` has its bytes
@@ -471,7 +471,7 @@ export class StreamReader implements AsyncIterable<Bytes> {
    * The bytes of a line are taken from the reader when the line is handed out, so that after a `break` other reads continue
    * with the next line. What is no valid text is replaced with U+FFFD.
    *
-   * @param options The `encoding`, a label of the Encoding Standard, "utf-8" by default; the `signal` that aborts the reads
+   * @param options The `encoding`, a label of the Encoding Standard, "utf-8" by default; `signal` and, for each line, `timeout` end the read
    * @returns The lines, until the end of the stream
    * @throws {TypeError} If the encoding is not a string
    * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is, as UTF-16 does not
@@ -621,6 +621,11 @@ class Lines implements AsyncIterableIterator<Bytes> {
     this.#done ||= line.length === 0;
     return this.#done ? { done: true, value: undefined } : { done: false, value: line };
   };
+}
+
+/** Whether nothing but bytes or the end settles the read: while its memory is read into, it cannot be ended (SPEC M3). */
+function mayLend(options: ReadOptions | undefined): boolean {
+  return options?.signal === undefined && (options?.timeout === undefined || options.timeout === Infinity);
 }
 
 function sizeProblem(doing: string, n: unknown, least = 0): Error | null {

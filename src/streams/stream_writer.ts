@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { abortable, throwIfAborted } from "../common/abort.ts";
 import { ClosedError } from "../common/errors.ts";
 import { ignorable, observed, rejected } from "../common/handled.ts";
 import { LoopBudget } from "../common/loop_budget.ts";
 import { FileSource, type SendFileOptions } from "./send_file.ts";
-import { aSignal, type Check, checkOptions } from "../common/options.ts";
-import type { ReadOptions, StreamReader } from "./stream_reader.ts";
+import type { Check } from "../common/options.ts";
+import { checkWait, limited, type WaitOptions, within } from "../common/wait.ts";
+import type { StreamReader } from "./stream_reader.ts";
 import { type StartTlsOptions, startTlsWithUnread } from "../tls/start_tls.ts";
 import { type BlockSource, sendBlocks, takesSources } from "../transport/block_source.ts";
 import type { ExtraInfo, Transport } from "../transport/types.ts";
@@ -95,16 +95,15 @@ export class StreamWriter implements AsyncDisposable {
   /**
    * Waits until more may be written. As `asyncio.StreamWriter.drain`.
    *
-   * @param options `signal`: ends the wait
+   * @param options `signal` and `timeout` end the wait
    * @returns Resolves at once while the write buffer is below its limits; need not be awaited
    * @throws {Error} What the reader or the connection failed with
    * @throws {Deno.errors.ConnectionReset} If the connection is lost
    */
-  drain(options?: ReadOptions): Promise<void> {
-    let signal: AbortSignal | undefined;
+  drain(options?: WaitOptions): Promise<void> {
     if (options !== undefined) {
       try {
-        signal = signalOf("drain", options);
+        checkWait("drain", options);
       } catch (error) {
         return rejected(error);
       }
@@ -112,29 +111,30 @@ export class StreamWriter implements AsyncDisposable {
     const error = this.#reader?.exception() ?? null;
     if (error !== null) return rejected(error);
     const drained = this.#drain();
-    return signal === undefined ? drained : ignorable(abortable(drained, signal));
+    return options === undefined ? drained : ignorable(within("drain", drained, options));
   }
 
   /**
    * Writes bytes without a copy, in order with everything else that is written.
    *
    * @param data The bytes, which must not change until the promise settles
-   * @param options `signal`: gives up the transfer. The number of bytes sent is unknown then, so the connection is aborted
+   * @param options `signal` and `timeout` give up the transfer. The number of bytes sent is unknown then, so the connection is
+   * aborted
    * @returns Resolves when the system has taken all of them, and all that was written before; need not be awaited
    * @throws {TypeError} If it is not a `Uint8Array`, or its memory is detached meanwhile, which ends the connection
    * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
+   * @throws {Deno.errors.TimedOut} If the time is over
    * @throws {Error} What the connection was lost with, or `signal.reason`
    */
-  sendall(data: Uint8Array, options?: ReadOptions): Promise<void> {
-    let signal: AbortSignal | undefined;
+  sendall(data: Uint8Array, options?: WaitOptions): Promise<void> {
     try {
       this.#checkOpen("send");
-      if (options !== undefined) signal = signalOf("send", options);
+      if (options !== undefined) checkWait("send", options);
     } catch (error) {
       return rejected(error);
     }
     const sent = this.transport.sendall(data);
-    return signal === undefined ? sent : this.#abortingOn(signal, sent);
+    return options === undefined ? sent : this.#aborting("send", options, sent);
   }
 
   /**
@@ -147,7 +147,7 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param file The file, which stays open, or the path of one
    * @param options `offset`: where to begin, in bytes from the start of the file, 0 by default; `count`: how many bytes, all
-   * by default; `signal`: gives the transfer up, and aborts the connection
+   * by default; `signal` and `timeout` give the transfer up, and abort the connection
    * @returns How many bytes were sent, fewer than `count` if the file is shorter. The file's position is offset + that, even
    * after a failure. Need not be awaited
    * @throws {RangeError} If `offset` or `count` is negative or not an integer
@@ -156,18 +156,17 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection was lost with, or `signal.reason`
    */
   sendfile(file: Deno.FsFile | string, options: SendFileOptions = {}): Promise<number> {
-    let signal: AbortSignal | undefined;
     let source: FileSource;
     try {
       this.#checkOpen("send a file");
-      signal = signalOf("send a file", options, { offset: anyValue, count: anyValue });
+      checkWait("send a file", options, { offset: anyValue, count: anyValue });
       // The source checks their values.
       source = new FileSource(file, { offset: options.offset, count: options.count });
     } catch (error) {
       return rejected(error);
     }
     const sent = ignorable(source.sendBy((source) => this.#sendSource(source)));
-    return signal === undefined ? sent : this.#abortingOn(signal, sent);
+    return this.#aborting("send a file", options, sent);
   }
 
   /**
@@ -200,16 +199,17 @@ export class StreamWriter implements AsyncDisposable {
   /**
    * Waits until the connection is lost. As `asyncio.StreamWriter.wait_closed`.
    *
-   * @param options `signal`: ends the wait
+   * @param options `signal` and `timeout` end the wait
    * @returns Resolves if it was closed in order; need not be awaited
    * @throws {Error} What the connection was lost with
    */
-  waitClosed(options?: ReadOptions): Promise<void> {
+  waitClosed(options?: WaitOptions): Promise<void> {
     const closed = ignorable(this.#flow.waitClosed());
     let outcome = closed;
     if (options !== undefined) {
       try {
-        outcome = ignorable(abortable(closed, signalOf("wait for the end", options)));
+        checkWait("wait for the end", options);
+        outcome = ignorable(within("wait for the end", closed, options));
       } catch (error) {
         return rejected(error);
       }
@@ -242,11 +242,12 @@ export class StreamWriter implements AsyncDisposable {
    * {@linkcode StreamReader.peek} to serve TLS and plain text on one port.
    *
    * @param options As of {@linkcode TlsClientOptions}; on a writer that came from a server as of {@linkcode TlsServerOptions}.
-   * `serverSide` overrides which side this is
+   * `serverSide` overrides which side this is; `signal` and `timeout` end it, and the connection
    * @returns Resolves after the handshake
    * @throws {TypeError | RangeError} If the options are wrong; nothing is done then
    * @throws {Deno.errors.InvalidData} If plain bytes are buffered, or a certificate is refused; the connection is lost
-   * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
+   * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`, or the whole call longer than
+   * `timeout`; the connection is lost
    */
   startTls(options: StartTlsOptions = {}): Promise<void> {
     return ignorable(this.#startTls(options));
@@ -312,28 +313,25 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /** A transfer that is given up may be sent in part: the connection is of no use then. Its memory is in use until then. */
-  #abortingOn<T>(signal: AbortSignal, transfer: Promise<T>): Promise<T> {
-    const abort = () => this.transport.abort();
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = () => signal.removeEventListener("abort", abort);
-    return ignorable(
-      transfer.finally(settled).catch((error) => {
-        throw signal.aborted ? signal.reason : error;
-      }),
-    );
+  #aborting<T>(doing: string, options: WaitOptions, transfer: Promise<T>): Promise<T> {
+    if (options.signal === undefined && (options.timeout ?? Infinity) === Infinity) return transfer;
+    return ignorable(limited(doing, options, async (signal) => {
+      const abort = () => this.transport.abort();
+      signal!.addEventListener("abort", abort, { once: true });
+      try {
+        return await transfer;
+      } catch (error) {
+        throw signal!.aborted ? signal!.reason : error;
+      } finally {
+        signal!.removeEventListener("abort", abort);
+      }
+    }));
   }
 
   #checkOpen(doing: string): void {
     if (this.#state === "closed") throw new ClosedError(`Cannot ${doing}: the writer was closed`);
     if (this.#file !== null) throw new Deno.errors.Busy(`Cannot ${doing}: a file is being sent`);
   }
-}
-
-/** The signal of the options of a call that waits. */
-function signalOf(doing: string, options: ReadOptions, others: Record<string, Check> = {}): AbortSignal | undefined {
-  checkOptions(doing, options, { signal: aSignal, ...others });
-  throwIfAborted(options.signal);
-  return options.signal;
 }
 
 const anyValue: Check = () => null;

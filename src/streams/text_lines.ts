@@ -13,6 +13,7 @@
  * @module
  */
 import type { Bytes } from "../common/bytes.ts";
+import { aDelay, checkOptions } from "../common/options.ts";
 import type { ReadOptions, ReadQueue } from "./read_queue.ts";
 import { LINE } from "./reads.ts";
 import { textDecoder } from "../common/text_decoder.ts";
@@ -48,12 +49,13 @@ export class TextLines implements AsyncIterableIterator<string> {
    * @param encoding A label of the Encoding Standard
    * @param options What each read waits with
    * @throws {TypeError} If the encoding is not a string
-   * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is
+   * @throws {RangeError} If the encoding is unknown, or does not keep ASCII as it is; if the timeout is negative
    */
   constructor(queue: ReadQueue, limit: number, encoding: string, options: ReadOptions | undefined) {
     this.#queue = queue;
     this.#limit = limit;
     this.#options = options;
+    checkOptions("read lines", { timeout: options?.timeout }, { timeout: aDelay });
     this.#decoder = textDecoder(encoding, { ignoreBOM: false });
     this.#rest = textDecoder(encoding, { ignoreBOM: true });
   }

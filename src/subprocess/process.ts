@@ -10,6 +10,7 @@ import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { DrainGate } from "../streams/drain_gate.ts";
 import { SubprocessProtocol } from "../transport/protocols.ts";
+import { checkWait, limited, type WaitOptions, within } from "../common/wait.ts";
 import type { ReadQueue } from "../streams/read_queue.ts";
 import { queueOf, StreamReader } from "../streams/stream_reader.ts";
 import { type FlowControl, StreamWriter } from "../streams/stream_writer.ts";
@@ -124,10 +125,13 @@ export class Process implements AsyncDisposable {
    * A process whose output is not read blocks when its pipe is full, and never exits: {@linkcode Process.communicate} reads
    * as well.
    *
+   * @param options `signal` and `timeout` end the wait, not the process
    * @returns The exit code, or the negative number of the signal that ended it
+   * @throws {Deno.errors.TimedOut} If the time is over
    */
-  wait(): Promise<number> {
-    return this.#protocol.exited;
+  async wait(options: WaitOptions = {}): Promise<number> {
+    checkWait(WAIT, options);
+    return await within(WAIT, this.#protocol.exited, options);
   }
 
   /**
@@ -137,11 +141,15 @@ export class Process implements AsyncDisposable {
    * A process that exits without reading all of the input is no error.
    *
    * @param input What to write to stdin, a string as UTF-8; nothing by default
+   * @param options `signal` and `timeout` end the call, not the process: output that was received stays in the readers; stdin
+   * is aborted unless it has taken all of the input
    * @returns The whole output, in memory
    * @throws {TypeError} If the input is neither a `Uint8Array` nor a string, or there is input but stdin is not a pipe
    * @throws {Deno.errors.Busy} If a read of stdout or stderr is waiting
+   * @throws {Deno.errors.TimedOut} If the time is over
    */
-  async communicate(input?: Uint8Array | string): Promise<ProcessOutput> {
+  async communicate(input?: Uint8Array | string, options: WaitOptions = {}): Promise<ProcessOutput> {
+    checkWait("communicate", options);
     let bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
     if (bytes !== undefined) {
       if (!(bytes instanceof Uint8Array)) {
@@ -152,12 +160,13 @@ export class Process implements AsyncDisposable {
       if (this.stdin === null) throw new TypeError("Cannot communicate: there is input, but stdin is not a pipe");
       bytes = plainView(bytes);
     }
-    const [stdout, stderr] = await Promise.all([
-      this.stdout?.read() ?? null,
-      this.stderr?.read() ?? null,
-      this.#feed(bytes),
-      this.wait(),
-    ]);
+    const [stdout, stderr] = await limited("communicate", options, (signal) =>
+      Promise.all([
+        this.stdout?.read(-1, { signal }) ?? null,
+        this.stderr?.read(-1, { signal }) ?? null,
+        this.#feed(bytes, signal),
+        this.wait({ signal }),
+      ]));
     return { stdout, stderr };
   }
 
@@ -191,9 +200,9 @@ export class Process implements AsyncDisposable {
     await this.#protocol.ended;
   }
 
-  async #feed(input: Uint8Array | undefined): Promise<void> {
+  async #feed(input: Uint8Array | undefined, signal: AbortSignal | undefined): Promise<void> {
     try {
-      if (input !== undefined) await this.stdin!.sendall(input);
+      if (input !== undefined) await this.stdin!.sendall(input, { signal });
     } catch (error) {
       if (!(error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset)) throw error;
     }
@@ -384,6 +393,8 @@ class Outlet implements Valve {
     else this.#pipe?.pauseReading();
   }
 }
+
+const WAIT = "wait for the process";
 
 type Valve = Pick<ReadTransport, "pauseReading" | "resumeReading">;
 

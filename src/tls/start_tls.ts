@@ -13,12 +13,13 @@ import {
   type TlsServerOptions,
 } from "./choose.ts";
 import { rejection } from "../common/callers_frames.ts";
+import { checkWait, limited, type WaitOptions } from "../common/wait.ts";
 import { describe } from "../common/describe.ts";
 import { ignorable } from "../common/handled.ts";
 import type { BaseProtocolLike, BaseTransport, ProtocolLike, Transport, UnreadBytes } from "../transport/types.ts";
 
 /** How to go over to TLS: the options of either side. */
-export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
+export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & WaitOptions & {
   /** Whether this is the server side; by default it is if a server accepted the connection. */
   serverSide?: boolean | undefined;
   /**
@@ -37,11 +38,13 @@ export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & {
  *
  * @param transport A transport of this package
  * @param protocol The protocol to go on with; it is not told of its connection again
- * @param options As of {@linkcode TlsClientOptions} or {@linkcode TlsServerOptions}, with `serverSide` and `buffered`
+ * @param options As of {@linkcode TlsClientOptions} or {@linkcode TlsServerOptions}, with `serverSide` and `buffered`;
+ * `signal` and `timeout` end it, and the connection
  * @returns The transport, which stays the same object
  * @throws {TypeError | RangeError} If the options are wrong, or the transport is of another kind; nothing is done then
  * @throws {Deno.errors.InvalidData} If plain bytes were received, or a certificate is refused; the connection is lost
- * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`; the connection is lost
+ * @throws {Deno.errors.TimedOut} If the handshake takes longer than `handshakeTimeout`, or the whole call longer than
+ * `timeout`; the connection is lost
  */
 export function startTls(
   transport: Transport,
@@ -63,7 +66,7 @@ export function startTls(
 export async function startTlsWithUnread(
   transport: Transport,
   protocol: BaseProtocolLike,
-  { serverSide, buffered, ...options }: StartTlsOptions,
+  { serverSide, buffered, signal, timeout, ...options }: StartTlsOptions,
   unread: UnreadBytes,
 ): Promise<Transport> {
   if (!isUpgradable(transport)) {
@@ -75,6 +78,7 @@ export async function startTlsWithUnread(
   if (buffered !== undefined && buffered !== "handshake") {
     throw new TypeError(`Cannot start TLS: buffered must be "handshake", not ${describe(buffered)}`);
   }
+  checkWait("start TLS", { signal, timeout });
   const isServer = serverSide ?? transport.serverSide;
   const takesUnread = buffered !== undefined;
   if (takesUnread && !isServer) {
@@ -94,7 +98,9 @@ export async function startTlsWithUnread(
   const handshake = isServer
     ? serverHandshake(options as TlsServerOptions, takesUnread ? unread.take() : undefined)
     : clientHandshake(options, transport.hostname);
-  await transport.upgrade(handshake, options.shutdownTimeout, takesUnread);
+  await limited("start TLS", { signal, timeout }, (signal) => {
+    return transport.upgrade(handshake, options.shutdownTimeout, takesUnread, signal);
+  });
   return transport;
 }
 

@@ -25,10 +25,11 @@ import { addressOf, closeQuietly, type ConnLike, endWriting, keepAlive } from ".
 import { prepended } from "../conn/prepended.ts";
 import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
-import { ClosedError, lostError } from "../common/errors.ts";
+import { asError, ClosedError, lostError } from "../common/errors.ts";
 import { rejected } from "../common/handled.ts";
 import { type Audience, callExceptionHandler, type ErrorContext, type ErrorReporter } from "./exception_handler.ts";
 import type { BlockSource, SourceTransport } from "./block_source.ts";
+import { type Idler, IdleWatch } from "./idle_watch.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
 import { CloseTimers, DEFAULT_CLOSE_TIMEOUT } from "./close_timers.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
@@ -53,6 +54,8 @@ export interface ConnTransportOptions {
   closeTimeout?: number | undefined;
   /** For TLS: how long the wait for the peer's end may take instead, in milliseconds. */
   shutdownTimeout?: number | undefined;
+  /** For how long no byte may be sent or received, in milliseconds; 0, the default, for any time. */
+  idleTimeout?: number | undefined;
   /** Gets errors that no call rejects with; the exception handler by default. */
   report?: (context: ErrorContext, audience: Audience) => void;
   /** Called after `connectionLost`. */
@@ -61,7 +64,7 @@ export interface ConnTransportOptions {
 
 /** A transport over a conn. */
 export class ConnTransport
-  implements Transport, SourceTransport, CallbacksOwner, ErrorReporter, ReadPumpOwner, WritePumpOwner {
+  implements Transport, SourceTransport, CallbacksOwner, ErrorReporter, ReadPumpOwner, WritePumpOwner, Idler {
   #options: ConnTransportOptions;
   readonly #callbacks: Callbacks;
   #conn: ConnLike;
@@ -78,6 +81,7 @@ export class ConnTransport
   /** What the user said about keeping the process alive: nothing, `ref()` or `unref()`. */
   #alive: "default" | "ref" | "unref" = "default";
   #closeTimers: CloseTimers | null = null;
+  #idleWatch: IdleWatch | null = null;
 
   /**
    * @param conn The conn, the transport's from now on
@@ -100,6 +104,7 @@ export class ConnTransport
    */
   start(): void {
     this.#callbacks.connectionMade(this);
+    this.#watchIdleness();
     this.#writes.flushSoon();
     this.#reads.start();
   }
@@ -122,6 +127,7 @@ export class ConnTransport
    * @param shutdownTimeout How long the lingering close of the other conn may take, in milliseconds; by default as long as
    * that of this one
    * @param takesKept Whether bytes that were read and not delivered are the other conn's, rather than an error
+   * @param signal Aborts it, and loses the connection
    * @throws {Error} If the transport is closing, or is being upgraded
    * @throws {Deno.errors.InvalidData} If the peer sent bytes before it could know of the upgrade
    */
@@ -129,13 +135,16 @@ export class ConnTransport
     handshake: (conn: ConnLike, signal: AbortSignal) => Promise<Upgraded>,
     shutdownTimeout?: number | undefined,
     takesKept = false,
+    signal?: AbortSignal | undefined,
   ): Promise<void> {
     if (this.#closedByUser) throw new ClosedError("Cannot upgrade the connection: it was closed");
     if (this.#phase !== "open") throw new Error("Cannot upgrade the connection: it is closing, or being upgraded");
     if (this.#writes.ending) throw new ClosedError("Cannot upgrade the connection: writeEof() was called before");
+    const abort = () => this.#lose(asError(signal!.reason, "the upgrade"));
     const upgrade = this.#upgrade = new Upgrade(this.#reads.reading);
     this.#phase = "upgrading";
     this.#reads.pause();
+    signal?.addEventListener("abort", abort);
     try {
       this.#writes.flush();
       if (!this.#writes.flushed) await upgrade.flushed;
@@ -149,7 +158,9 @@ export class ConnTransport
       this.#goOnWith(conn, { ...this.#options.extra, tls: info }, shutdownTimeout);
     } catch (error) {
       this.#lose(error as Error);
-      throw error;
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -296,6 +307,20 @@ export class ConnTransport
   /** How many bytes the system has taken, without those of a TLS handshake. */
   get bytesWritten(): number {
     return this.#bytesBefore.written + this.#writes.bytes;
+  }
+
+  /** Whether silence is the peer's or the user's: not while a handshake or a close is under way, which have bounds of their own. */
+  get mayIdle(): boolean {
+    return this.#phase === "open";
+  }
+
+  /**
+   * Loses the connection because no byte was sent or received for too long.
+   *
+   * @param ms For how long, in milliseconds
+   */
+  idled(ms: number): void {
+    this.#lose(new Deno.errors.TimedOut(`Cannot go on: no byte was sent or received for ${ms} ms`));
   }
 
   /** Tells the protocol that its server begins to shut down. */
@@ -445,6 +470,13 @@ export class ConnTransport
     this.#closeTimers?.keepAlive(alive);
   }
 
+  #watchIdleness(): void {
+    const { idleTimeout = 0 } = this.#options;
+    if (this.#phase !== "lost" && idleTimeout > 0 && idleTimeout < Infinity) {
+      this.#idleWatch = new IdleWatch(this, idleTimeout);
+    }
+  }
+
   get #closeTimeout(): number {
     return this.#options.closeTimeout ?? DEFAULT_CLOSE_TIMEOUT;
   }
@@ -469,6 +501,7 @@ export class ConnTransport
     this.#upgrade?.abort(lostError(error, "upgrade the connection"));
     this.#upgrade = null;
     this.#closeTimers?.end();
+    this.#idleWatch?.end();
     this.#reads.stop();
     const thrown = closeQuietly(this.#conn);
     const cause = error ?? thrown;

@@ -305,7 +305,7 @@ Deno.test("sockRecv() refuses a bad n, and what is no conn", async () => {
   const any = (value: unknown) => value as never;
   await assertRejects(() => sockRecv(conn, any("1")), TypeError);
   await assertRejects(() => sockRecv(any(null), 1), TypeError);
-  await assertRejects(() => sockRecv(conn, 1, any({ timeout: 1 })), TypeError, 'there is no option "timeout"');
+  await assertRejects(() => sockRecv(conn, 1, any({ timeOut: 1 })), TypeError, 'there is no option "timeOut"');
   await assertRejects(() => sockRecvInto(conn, any([1])), TypeError);
   await assertRejects(() => sockSendall(conn, any("text")), TypeError);
   await assertRejects(() => sockSendall(any({}), bytes("x")), TypeError);

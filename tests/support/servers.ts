@@ -22,11 +22,18 @@ import { RecordingProtocol, selfSignedCertificate } from "../../src/testing/mod.
 export type AnyServeOptions =
   & Pick<
     ListenOptions,
-    "startServing" | "maxConnections" | "maxConnectionsPerPeer" | "accept" | "onError" | "closeTimeout" | "signal"
+    | "startServing"
+    | "maxConnections"
+    | "maxConnectionsPerPeer"
+    | "accept"
+    | "onError"
+    | "closeTimeout"
+    | "idleTimeout"
+    | "signal"
   >
   & StreamOptions;
 /** Options that clients of all kinds take. */
-export type AnyConnectOptions = Pick<ConnectOptions, "closeTimeout" | "signal">;
+export type AnyConnectOptions = Pick<ConnectOptions, "closeTimeout" | "idleTimeout" | "signal" | "timeout">;
 
 /** A kind of address to serve on. */
 export interface Kind {

@@ -69,6 +69,16 @@ export type {
   UnixConnectOptions,
 } from "./src/serving/create_connection.ts";
 export type { LocalAddress } from "./src/serving/dial.ts";
+export type {
+  ProxiedConnection,
+  ProxyHeader,
+  ProxyInfo,
+  ProxySsl,
+  ProxyTlv,
+  ProxyTlvs,
+  ReceivedHeader,
+} from "./src/proxy/header.ts";
+export type { ProxyProtocolOptions } from "./src/serving/proxy_protocol.ts";
 export { createServer, createUnixServer } from "./src/serving/create_server.ts";
 export type { ListenOptions, ServeOptions, UnixListenOptions } from "./src/serving/create_server.ts";
 export { createDatagramEndpoint, type DatagramAddress, type DatagramEndpointOptions } from "./src/datagram/endpoint.ts";

@@ -17,7 +17,7 @@
 export const FLOORS: string[][] = [
   ["src/common/"],
   ["src/memory/"],
-  ["src/conn/"],
+  ["src/conn/", "src/proxy/"],
   ["src/framing/"],
   ["src/transport/"],
   ["src/tls/", "src/datagram/"],

@@ -50,6 +50,48 @@ export function showAddress(addr: Deno.Addr): string {
   }
 }
 
+/**
+ * The bytes of an IP literal.
+ *
+ * @param host An IP address; a zone does not count
+ * @returns 4 bytes, or 16; of an IPv4 address that is written as IPv6 ("::ffff:192.0.2.1") the 4. `null` for a name
+ */
+export function ipBytes(host: string): Uint8Array | null {
+  const version = ipVersion(host);
+  if (version === null) return null;
+  if (version === 4) return Uint8Array.from(host.split("."), Number);
+  // The URL parser leaves one spelling: groups in hex, at most one "::".
+  const [head = "", tail] = new URL(`http://[${host.replace(/%.*/, "")}]`).hostname.slice(1, -1).split("::");
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const groups = [...before, ...new Array<string>(8 - before.length - after.length).fill("0"), ...after];
+  const bytes = Uint8Array.from(groups.map((group) => parseInt(group, 16)).flatMap((n) => [n >> 8, n & 255]));
+  return unmapped(bytes);
+}
+
+/**
+ * The IPv4 address that may be written as IPv6 ("::ffff:192.0.2.1").
+ *
+ * @param bytes An address of 4 or 16 bytes
+ * @returns Its 4 bytes, if it is one; else the same bytes
+ */
+export function unmapped(bytes: Uint8Array): Uint8Array {
+  const isMapped = bytes.length === 16 && bytes.subarray(0, 12).every((n, i) => n === (i < 10 ? 0 : 255));
+  return isMapped ? bytes.slice(12) : bytes;
+}
+
+/**
+ * The IP literal of bytes.
+ *
+ * @param bytes 4 or 16 bytes
+ * @returns The address, an IPv6 one in its canonical form (RFC 5952)
+ */
+export function showIp(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
 const byte = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const isIPv4 = new RegExp(`^${byte}(?:\\.${byte}){3}$`);
 const isIPv6Digits = /^[\da-f:.]+$/i;

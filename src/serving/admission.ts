@@ -7,7 +7,7 @@
  * @module
  */
 import { describeType } from "../common/describe.ts";
-import { ipVersion } from "../common/address.ts";
+import { ipBytes } from "../common/address.ts";
 import { promiseOf } from "../common/promise_of.ts";
 
 /** Why a client is refused. */
@@ -20,6 +20,9 @@ export interface AdmissionRules {
   /** How many connections a peer may have. */
   maxConnectionsPerPeer?: number | undefined;
 }
+
+/** Of an IPv6 address the bytes of a /64; an IPv4 address has fewer. */
+const PREFIX_BYTES = 8;
 
 /** Decides about clients, and counts those of each peer. */
 export class Admission {
@@ -85,15 +88,6 @@ export class Admission {
 export function peerOf(addr: Deno.Addr): string | null {
   // A listener that was given may have connections without an address.
   if ((addr as Deno.Addr | undefined) === undefined || !("hostname" in addr)) return null;
-  const host = addr.hostname.replace(/%.*/, "");
-  if (ipVersion(host) !== 6) return host;
-  // The URL parser leaves one spelling: groups in hex, at most one "::".
-  const [head = "", tail] = new URL(`http://[${host}]`).hostname.slice(1, -1).split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = new Array<string>(8 - before.length - after.length).fill("0");
-  const groups = [...before, ...(tail === undefined ? [] : zeros), ...after];
-  const isMapped = groups.slice(0, 5).every((group) => group === "0") && groups[5] === "ffff";
-  if (!isMapped) return groups.slice(0, 4).join(":");
-  return groups.slice(6).map((group) => parseInt(group, 16)).map((n) => `${n >> 8}.${n & 255}`).join(".");
+  const bytes = ipBytes(addr.hostname);
+  return bytes === null ? addr.hostname : bytes.subarray(0, PREFIX_BYTES).join(".");
 }

@@ -23,6 +23,8 @@ import {
   type Check,
   checkOptions,
 } from "../common/options.ts";
+import type { ProxyHeader } from "../proxy/header.ts";
+import { aProxyHeader, sendProxyHeader } from "./proxy_protocol.ts";
 import { checkTlsClientOptions, tlsAcceptNative, type TlsClientOptions, tlsConnectConn } from "../tls/choose.ts";
 import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
 
@@ -45,6 +47,11 @@ export interface ConnectCommonOptions {
    * 0, the default, for any time. It is never shorter, and at most an eighth longer.
    */
   idleTimeout?: number | undefined;
+  /**
+   * Tells the server for which client the connection is made, or `"local"` that it is for none, by the PROXY protocol, before
+   * TLS.
+   */
+  proxyProtocol?: ProxyHeader | undefined;
   /** Aborts the opening, at any stage. */
   signal?: AbortSignal | undefined;
 }
@@ -248,6 +255,7 @@ const openChecks: Record<string, Check> = {
   ...waitChecks,
   idleTimeout: aDelay,
   closeTimeout: aTimeout,
+  proxyProtocol: aProxyHeader,
 };
 
 const connectChecks: Record<string, Check> = {
@@ -277,8 +285,12 @@ function whereOf({ conn, path, hostname = "127.0.0.1", port }: ConnectOptions): 
 
 function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect", options, connectChecks);
-  const { conn, path, hostname, port, family, localAddr, happyEyeballsDelay, noDelay, keepAlive, tls } = options;
+  const { conn, path, hostname, port, family, localAddr, happyEyeballsDelay, noDelay, keepAlive, tls, proxyProtocol } =
+    options;
   const ofTcp = { hostname, port, family, localAddr, happyEyeballsDelay };
+  if (proxyProtocol !== undefined && conn !== undefined && "handshake" in conn) {
+    throw new TypeError("Cannot connect: proxyProtocol does not go together with a conn that speaks TLS already");
+  }
   if (conn !== undefined) refuseTogether("conn", { path, ...ofTcp });
   else if (path !== undefined) refuseTogether("path", { ...ofTcp, noDelay, keepAlive });
   else if (port === undefined) throw new TypeError("Cannot connect: there is neither a port nor a conn nor a path");
@@ -307,7 +319,8 @@ async function connectOver<P extends BaseProtocolLike>(
   options: ConnectCommonOptions,
   hostname: string | undefined,
 ): Promise<Connection<P>> {
-  const { signal } = options;
+  const { proxyProtocol, signal } = options;
+  if (proxyProtocol !== undefined) await sendProxyHeader(plain, proxyProtocol, signal);
   const { conn, around } = await secured(plain, options, hostname);
   if (signal?.aborted) conn.close();
   throwIfAborted(signal);

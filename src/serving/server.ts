@@ -18,6 +18,7 @@ import { addressOf, closeQuietly, type ConnLike } from "../conn/conn.ts";
 import { ConnTransport, type ConnTransportOptions } from "../transport/conn_transport.ts";
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { tuneConn } from "./dial.ts";
+import { type ProxiedClient, ProxyProtocol, type ProxyProtocolOptions } from "./proxy_protocol.ts";
 import { Admission, type AdmissionRules, type Refusal } from "./admission.ts";
 import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
@@ -26,7 +27,7 @@ import { aDelay, aSignal, checkOptions } from "../common/options.ts";
 import { checkWait, type WaitOptions, within } from "../common/wait.ts";
 import { CancellableTimer } from "../common/timer.ts";
 import type { TlsServerOptions } from "../tls/choose.ts";
-import type { BaseProtocolLike, StreamProtocolLike, Transport } from "../transport/types.ts";
+import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport } from "../transport/types.ts";
 
 /** What a TLS handshake makes of an accepted conn. */
 export interface Welcome {
@@ -56,6 +57,8 @@ export interface ServerOptions {
   maxConnections?: number | undefined;
   /** Which clients are taken; `undefined` if all are. */
   admission?: AdmissionRules | undefined;
+  /** Which clients come through a proxy that tells their addresses. */
+  proxyProtocol?: ProxyProtocolOptions | undefined;
   /** Gets the errors of the server. */
   onError?: ((error: Error, context: ErrorContext) => void) | undefined;
   /** How long closing a connection may take, in milliseconds. */
@@ -68,7 +71,7 @@ export interface ServerOptions {
 export interface ServerStats {
   /** The clients that were accepted, without those refused. */
   readonly accepted: number;
-  /** The clients that `accept` or `maxConnectionsPerPeer` refused. */
+  /** The clients that `accept` or `maxConnectionsPerPeer` refused, or whose PROXY protocol header was not as it must be. */
   readonly refused: number;
   /** The TLS handshakes that failed. */
   readonly handshakesFailed: number;
@@ -116,6 +119,7 @@ export class Server implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly #listeners: readonly Deno.Listener[];
   readonly #admission: Admission | null;
+  readonly #proxyProtocol: ProxyProtocol | null;
   /** The open connections, and the addresses that they were admitted by. */
   readonly #transports = new Map<ConnTransport, Deno.Addr>();
   readonly #handshakes = new Set<ConnLike>();
@@ -143,6 +147,7 @@ export class Server implements AsyncDisposable {
     this.#options = options;
     this.#listeners = options.listeners;
     this.#admission = options.admission === undefined ? null : new Admission(options.admission);
+    this.#proxyProtocol = options.proxyProtocol === undefined ? null : new ProxyProtocol(options.proxyProtocol);
     this.#around.closeTimeout = options.closeTimeout;
     this.#around.idleTimeout = options.idleTimeout;
   }
@@ -447,18 +452,43 @@ export class Server implements AsyncDisposable {
       // The last place may have gone to a client of another listener meanwhile: this one waits for the next.
       while (this.#isFull()) await this.#pause(Infinity, this.#full);
       if (this.#isClosed()) closeQuietly(conn);
-      else if (this.#admits(conn)) this.#welcome(conn);
+      else if (this.#proxyProtocol?.expects(conn)) this.#welcomeProxied(this.#proxyProtocol, conn);
+      else if (this.#admits(conn, conn.remoteAddr)) this.#welcome(conn, conn.remoteAddr, {});
     }
   }
 
-  #admits(conn: Deno.Conn): boolean {
+  /** A client that comes through a proxy is admitted by its own address. */
+  async #welcomeProxied(protocol: ProxyProtocol, conn: Deno.Conn): Promise<void> {
+    this.#handshakes.add(conn);
+    let client: ProxiedClient | null = null;
+    try {
+      client = await protocol.receive(conn, this.#closing.signal);
+    } catch (thrown) {
+      const error = asError(thrown, "the connection");
+      if (!this.#isClosed()) this.#headerFailed(error, addressOf(conn, "remoteAddr"));
+    }
+    this.#handshakes.delete(conn);
+    if (client !== null && this.#isClosed()) closeQuietly(conn);
+    else if (client !== null && this.#admits(conn, client.peername)) {
+      return this.#welcome(conn, client.peername, client);
+    }
+    this.#placeFreed();
+  }
+
+  #headerFailed(error: Error, peername: Deno.Addr | undefined): void {
+    this.#stats.refused++;
+    // A connection that ends without a byte is a health check more often than not.
+    const audience = error instanceof Deno.errors.UnexpectedEof ? "onError" : "everyone";
+    this.#report({ message: "PROXY protocol header refused", error, peername }, audience);
+  }
+
+  #admits(conn: Deno.Conn, peername: Deno.Addr): boolean {
     let refusal: Refusal | null = null;
     const failed = (thrown: unknown) => {
-      const peername = addressOf(conn, "remoteAddr");
       this.#report({ message: "accept() failed", error: asError(thrown, "accept()"), peername });
     };
     try {
-      refusal = this.#admission?.enter(conn.remoteAddr, failed) ?? null;
+      refusal = this.#admission?.enter(peername, failed) ?? null;
     } catch (thrown) {
       refusal = "filter";
       failed(thrown);
@@ -503,18 +533,24 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  #welcome(conn: Deno.Conn): void {
+  #welcome(conn: Deno.Conn, peername: Deno.Addr, extra: Partial<ExtraInfo>): void {
     try {
       if ("setNoDelay" in conn) tuneConn("serve", conn, this.#options.noDelay, this.#options.keepAlive);
     } catch {
       // The client has left; the first read tells.
     }
     const { handshake } = this.#options;
-    if (handshake === undefined) this.#connect(conn, this.#around, conn.remoteAddr);
-    else this.#connectAfter(handshake, conn);
+    if (handshake !== undefined) this.#connectAfter(handshake, conn, peername, extra);
+    else if (extra.proxy === undefined) this.#connect(conn, this.#around, peername);
+    else this.#connect(conn, { ...this.#around, extra }, peername);
   }
 
-  async #connectAfter(handshake: NonNullable<ServerOptions["handshake"]>, conn: Deno.Conn): Promise<void> {
+  async #connectAfter(
+    handshake: NonNullable<ServerOptions["handshake"]>,
+    conn: Deno.Conn,
+    peername: Deno.Addr,
+    extra: Partial<ExtraInfo>,
+  ): Promise<void> {
     this.#handshakes.add(conn);
     let welcome: Welcome | null = null;
     try {
@@ -525,16 +561,21 @@ export class Server implements AsyncDisposable {
         this.#report({
           message: "TLS handshake failed",
           error: toNetError(error, "accept"),
-          peername: addressOf(conn, "remoteAddr"),
+          peername,
         });
       }
     }
     this.#handshakes.delete(conn);
     if (welcome !== null && this.#isClosed()) closeQuietly(welcome.conn);
     else if (welcome !== null) {
-      return this.#connect(welcome.conn, { ...welcome.around, ...this.#around }, conn.remoteAddr);
+      const { around } = welcome;
+      return this.#connect(
+        welcome.conn,
+        { ...around, ...this.#around, extra: { ...extra, ...around.extra } },
+        peername,
+      );
     }
-    this.#clientEnded(conn.remoteAddr);
+    this.#clientEnded(peername);
   }
 
   #connect(conn: ConnLike, around: ConnTransportOptions, peername: Deno.Addr): void {
@@ -545,7 +586,7 @@ export class Server implements AsyncDisposable {
     } catch (thrown) {
       conn.close();
       const error = asError(thrown, "the protocol factory");
-      this.#report({ message: FACTORY_FAILED, error, peername: addressOf(conn, "remoteAddr") });
+      this.#report({ message: FACTORY_FAILED, error, peername });
       return this.#clientEnded(peername);
     }
     this.#transports.set(transport, peername);
@@ -558,6 +599,10 @@ export class Server implements AsyncDisposable {
 
   #clientEnded(peername: Deno.Addr): void {
     this.#admission?.leave(peername);
+    this.#placeFreed();
+  }
+
+  #placeFreed(): void {
     for (const pause of this.#full) pause.end();
     this.#checkNone();
   }

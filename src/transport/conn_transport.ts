@@ -369,7 +369,7 @@ export class ConnTransport
       case "conn":
         return this.#conn as ExtraInfo[K];
       case "peername":
-        return addressOf(this.#conn, "remoteAddr") as ExtraInfo[K];
+        return (this.#options.extra?.peername ?? addressOf(this.#conn, "remoteAddr")) as ExtraInfo[K];
       case "sockname":
         return addressOf(this.#conn, "localAddr") as ExtraInfo[K];
       default:

@@ -6,6 +6,7 @@
  */
 import type { Bytes } from "../common/bytes.ts";
 import type { ConnLike } from "../conn/conn.ts";
+import type { ProxyInfo } from "../proxy/header.ts";
 
 /** What every protocol has: the calls about the connection as a whole. */
 export interface BaseProtocolLike {
@@ -152,6 +153,8 @@ export interface ExtraInfo {
   conn: ConnLike;
   /** What is known of the TLS connection. */
   tls: TlsInfo;
+  /** What the proxy in front of the server told, by the PROXY protocol. `peername` is then the address of its client. */
+  proxy: ProxyInfo;
   /** The stream that a pipe transport was made of. */
   pipe: unknown;
   /** The process that a subprocess transport was made of. */

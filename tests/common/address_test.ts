@@ -1,6 +1,6 @@
 /** The one test for IP literals. */
 import { assertEquals } from "@std/assert";
-import { ipVersion, showAddress, withoutBrackets } from "../../src/common/address.ts";
+import { ipBytes, ipVersion, showAddress, showIp, withoutBrackets } from "../../src/common/address.ts";
 
 Deno.test("ipVersion() tells IP literals from names", () => {
   const cases: Record<string, 4 | 6 | null> = {
@@ -45,4 +45,23 @@ Deno.test("showAddress() shows every kind of address", () => {
   assertEquals(showAddress({ transport: "unix", path: "/tmp/s" }), '"/tmp/s"');
   assertEquals(showAddress({ transport: "unix", path: "" }), "a Unix socket");
   assertEquals(showAddress({ transport: "tcp", hostname: "x".repeat(1000), port: 80 }).length, 103);
+});
+
+Deno.test("ipBytes() and showIp() are each other's inverse; an IPv4 address written as IPv6 has 4 bytes", () => {
+  const cases: [text: string, shown: string, length: number][] = [
+    ["192.0.2.1", "192.0.2.1", 4],
+    ["::ffff:192.0.2.1", "192.0.2.1", 4],
+    ["::ffff:c000:201", "192.0.2.1", 4],
+    ["::192.0.2.1", "::c000:201", 16],
+    ["::", "::", 16],
+    ["1::", "1::", 16],
+    ["2001:0DB8:0:0:1:0:0:1", "2001:db8::1:0:0:1", 16],
+    ["1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", 16],
+    ["fe80::1%eth0", "fe80::1", 16],
+  ];
+  for (const [text, shown, length] of cases) {
+    const bytes = ipBytes(text)!;
+    assertEquals([bytes.length, showIp(bytes)], [length, shown], text);
+  }
+  for (const text of ["localhost", "", "1.2.3", "::1::", "[::1]"]) assertEquals(ipBytes(text), null, text);
 });

@@ -86,6 +86,7 @@ export { ClosedError, IncompleteReadError, LimitOverrunError } from "./src/commo
 export { type ErrorContext, setExceptionHandler } from "./src/transport/exception_handler.ts";
 export { openConnection, openUnixConnection } from "./src/streams/open_connection.ts";
 export type { StreamConnection, StreamOptions } from "./src/streams/open_connection.ts";
+export { observe, type Observer, type RefusalReason } from "./src/transport/observe.ts";
 export { connectReadPipe, connectWritePipe } from "./src/transport/pipes.ts";
 export type { ReadablePipe, ReadPipeConnection, WritablePipe, WritePipeConnection } from "./src/transport/pipes.ts";
 export {

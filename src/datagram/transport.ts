@@ -22,6 +22,7 @@ import type {
   DatagramProtocolLike,
   DatagramTransport,
   ExtraInfo,
+  TransportStats,
   WriteBufferLimits,
 } from "../transport/types.ts";
 import { targetOf } from "./address.ts";
@@ -47,6 +48,10 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
   #tail: Outgoing | null = null;
   #size = 0;
   #dropped = 0;
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  readonly #openedAt = Date.now();
+  #lastActive = this.#openedAt;
 
   /**
    * @param socket The socket, the transport's from now on
@@ -74,6 +79,16 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     const { localAddr, remoteAddr } = this.#socket;
     const known = name === "sockname" ? localAddr : name === "peername" ? remoteAddr : null;
     return known === null ? defaultValue as D : known as ExtraInfo[K];
+  }
+
+  stats(): TransportStats {
+    return {
+      bytesRead: this.#bytesRead,
+      bytesWritten: this.#bytesWritten,
+      openedAt: this.#openedAt,
+      lastActive: this.#lastActive,
+      pausedSince: this.#marks.pausedSince,
+    };
   }
 
   ref(): void {
@@ -140,6 +155,8 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
 
   received(data: Bytes, from: Deno.NetAddr): void {
     if (this.#phase !== "open") return;
+    this.#bytesRead += data.length;
+    this.#lastActive = Date.now();
     this.#callbacks.call(this.#protocol, "datagramReceived", (protocol) => protocol.datagramReceived(data, from));
   }
 
@@ -159,7 +176,12 @@ export class SocketDatagramTransport implements DatagramTransport, DatagramRecei
     this.#head = next;
     if (next === null) this.#tail = null;
     else this.#sendHead(next);
-    if (error !== null) this.failed(error);
+    if (error === null) {
+      this.#bytesWritten += data.length;
+      this.#lastActive = Date.now();
+    } else {
+      this.failed(error);
+    }
     this.#checkMarks();
     if (this.#phase === "closing" && this.#head === null) this.#lose(null);
   }

@@ -19,6 +19,7 @@ import { ConnTransport, type ConnTransportOptions } from "../transport/conn_tran
 import { ACCEPT_COST, LoopBudget } from "../common/loop_budget.ts";
 import { tuneConn } from "./dial.ts";
 import { type ProxiedClient, ProxyProtocol, type ProxyProtocolOptions } from "./proxy_protocol.ts";
+import { tell } from "../transport/observe.ts";
 import { Admission, type AdmissionRules, type Refusal } from "./admission.ts";
 import { asError, ClosedError, toNetError } from "../common/errors.ts";
 import { FACTORY_FAILED, makeProtocol } from "../transport/callbacks.ts";
@@ -477,6 +478,7 @@ export class Server implements AsyncDisposable {
 
   #headerFailed(error: Error, peername: Deno.Addr | undefined): void {
     this.#stats.refused++;
+    if (peername !== undefined) tell("refused", peername, "proxyHeader");
     // A connection that ends without a byte is a health check more often than not.
     const audience = error instanceof Deno.errors.UnexpectedEof ? "onError" : "everyone";
     this.#report({ message: "PROXY protocol header refused", error, peername }, audience);
@@ -494,8 +496,10 @@ export class Server implements AsyncDisposable {
       failed(thrown);
     }
     this.#stats[refusal === null ? "accepted" : "refused"]++;
-    if (refusal !== null) closeQuietly(conn);
-    return refusal === null;
+    if (refusal === null) return true;
+    closeQuietly(conn);
+    tell("refused", peername, refusal);
+    return false;
   }
 
   #isFull(): boolean {
@@ -555,14 +559,12 @@ export class Server implements AsyncDisposable {
     let welcome: Welcome | null = null;
     try {
       welcome = await handshake(conn, this.#closing.signal);
-    } catch (error) {
+    } catch (thrown) {
       this.#stats.handshakesFailed++;
       if (!this.#isClosed()) {
-        this.#report({
-          message: "TLS handshake failed",
-          error: toNetError(error, "accept"),
-          peername,
-        });
+        const error = toNetError(thrown, "accept");
+        this.#report({ message: "TLS handshake failed", error, peername });
+        tell("handshakeFailed", error, peername);
       }
     }
     this.#handshakes.delete(conn);

@@ -22,7 +22,7 @@ import { CallbackRunner, type CallbacksOwner } from "../transport/callbacks.ts";
 import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
 import { ReadPipeTransport, WritePipeTransport } from "../transport/pipes.ts";
 import { Protocol } from "../transport/protocols.ts";
-import type { BaseProtocolLike, ExtraInfo, ReadTransport, WriteTransport } from "../transport/types.ts";
+import type { BaseProtocolLike, ExtraInfo, ReadTransport, TransportStats, WriteTransport } from "../transport/types.ts";
 import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
 
 /** How stdin, stdout or stderr of a process is connected: to a pipe, as in this process, or to nothing. */
@@ -56,6 +56,7 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
   readonly #callbacks = new CallbackRunner<SubprocessProtocolLike>(this);
   #protocol: SubprocessProtocolLike;
   #phase: "open" | "closing" | "lost" = "open";
+  readonly #openedAt = Date.now();
   #openPipes = 0;
   #returncode: number | null = null;
   /** The error that the connection will be lost with. */
@@ -91,6 +92,17 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
 
   getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
     return name === "subprocess" ? this.#child as ExtraInfo[K] : defaultValue as D;
+  }
+
+  stats(): TransportStats {
+    const pipes = this.#pipes.map((pipe) => pipe.stats());
+    return {
+      bytesRead: pipes.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      bytesWritten: pipes.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+      openedAt: this.#openedAt,
+      lastActive: Math.max(this.#openedAt, ...pipes.map(({ lastActive }) => lastActive)),
+      pausedSince: this.#stdin?.stats().pausedSince ?? null,
+    };
   }
 
   getProtocol(): SubprocessProtocolLike {

@@ -32,8 +32,16 @@ import type { BlockSource, SourceTransport } from "./block_source.ts";
 import { type Idler, IdleWatch } from "./idle_watch.ts";
 import { Callbacks, type CallbacksOwner } from "./callbacks.ts";
 import { CloseTimers, DEFAULT_CLOSE_TIMEOUT } from "./close_timers.ts";
+import { tell } from "./observe.ts";
 import { ReadPump, type ReadPumpOwner } from "./read_pump.ts";
-import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport, WriteBufferLimits } from "./types.ts";
+import type {
+  BaseProtocolLike,
+  ExtraInfo,
+  StreamProtocolLike,
+  Transport,
+  TransportStats,
+  WriteBufferLimits,
+} from "./types.ts";
 import { Upgrade, type Upgraded } from "./upgrade.ts";
 import { WritePump, type WritePumpOwner } from "./write_pump.ts";
 
@@ -76,6 +84,9 @@ export class ConnTransport
   #dropped = 0;
   /** The bytes of the conns that were upgraded. */
   #bytesBefore = NO_BYTES;
+  readonly #openedAt = Date.now();
+  /** When bytes were taken, or the conn was replaced, last. */
+  #lastWritten = this.#openedAt;
   /** Whether the user closed or aborted it, rather than a protocol's answer or a failure. */
   #closedByUser = false;
   /** What the user said about keeping the process alive: nothing, `ref()` or `unref()`. */
@@ -103,6 +114,7 @@ export class ConnTransport
    * @throws {Error} What `connectionMade` threw
    */
   start(): void {
+    if (!this.#isPipe) tell("opened", this);
     this.#callbacks.connectionMade(this);
     this.#watchIdleness();
     this.#writes.flushSoon();
@@ -166,6 +178,16 @@ export class ConnTransport
 
   getExtraInfo<K extends keyof ExtraInfo, D = undefined>(name: K, defaultValue?: D): ExtraInfo[K] | D {
     return this.#extraInfo(name) ?? defaultValue as D;
+  }
+
+  stats(): TransportStats {
+    return {
+      bytesRead: this.bytesRead,
+      bytesWritten: this.bytesWritten,
+      openedAt: this.#openedAt,
+      lastActive: Math.max(this.#lastWritten, this.#reads.lastRead),
+      pausedSince: this.#writes.marks.pausedSince,
+    };
   }
 
   getProtocol(): StreamProtocolLike {
@@ -352,6 +374,7 @@ export class ConnTransport
   }
 
   writingProgressed(): void {
+    this.#lastWritten = Date.now();
     this.#closeTimers?.progress();
   }
 
@@ -375,6 +398,10 @@ export class ConnTransport
       default:
         return this.#options.extra?.[name];
     }
+  }
+
+  get #isPipe(): boolean {
+    return this.#options.extra?.pipe !== undefined;
   }
 
   get #takesWrites(): boolean {
@@ -486,6 +513,7 @@ export class ConnTransport
     this.#upgrade = null;
     this.#phase = "open";
     this.#bytesBefore = { read: this.bytesRead, written: this.bytesWritten };
+    this.#lastWritten = Date.now();
     this.#conn = conn;
     this.#options = { ...this.#options, extra, shutdownTimeout };
     this.#reads = new ReadPump(conn, this.#callbacks, this);
@@ -509,6 +537,7 @@ export class ConnTransport
     queueMicrotask(() => {
       this.#callbacks.connectionLost(cause);
       this.#options.onLost?.(this);
+      if (!this.#isPipe) tell("lost", this, cause);
     });
   }
 }

@@ -76,6 +76,8 @@ export class ReadPump {
   readonly #owner: ReadPumpOwner;
   #state: State = "init";
   #bytesRead = 0;
+  /** When bytes arrived last, as `Date.now()`; 0 if none have. */
+  lastRead = 0;
   readonly #predictor = new ReadSizePredictor();
   /** The block of a plain protocol's reads; made at the first. */
   #receiveBuffer: ReceiveBuffer | null = null;
@@ -339,8 +341,12 @@ export class ReadPump {
   };
 
   #arrived(n: number | null): void {
-    if (n === null) this.#sawEnd = true;
-    else this.#bytesRead += n;
+    if (n === null) {
+      this.#sawEnd = true;
+    } else {
+      this.#bytesRead += n;
+      this.lastRead = Date.now();
+    }
     switch (this.#state) {
       case "reading":
         if (n !== null) this.#predictor.note(n, this.#memory.length);

@@ -161,6 +161,20 @@ export interface ExtraInfo {
   subprocess: Deno.ChildProcess;
 }
 
+/** What a transport has done: see {@linkcode BaseTransport.stats}. Times as `Date.now()` has them, in milliseconds. */
+export interface TransportStats {
+  /** The bytes received, of TLS the decrypted ones. */
+  readonly bytesRead: number;
+  /** The bytes that the system has taken, of TLS before they are encrypted. */
+  readonly bytesWritten: number;
+  /** When the transport was made. */
+  readonly openedAt: number;
+  /** When bytes were received or taken last; at first when the transport was made. */
+  readonly lastActive: number;
+  /** Since when writing is paused, because the peer does not read as fast as is written; `null` if it is not. */
+  readonly pausedSince: number | null;
+}
+
 /** What all transports share. As `asyncio.BaseTransport`. */
 export interface BaseTransport {
   /** Lets the transport keep the process alive: the default, where it is one of a socket; elsewhere without effect. */
@@ -182,6 +196,12 @@ export interface BaseTransport {
    * @returns The value, or the default
    */
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
+  /**
+   * Tells what the transport has done. A process has the sums of its pipes, and `pausedSince` of its stdin.
+   *
+   * @returns The counts and times, as they are now
+   */
+  stats(): TransportStats;
   /**
    * Tells whether the transport is closing or closed.
    *

@@ -13,8 +13,8 @@ export const DEFAULT_HIGH = 65536;
 
 /** Whether writing is paused, and when that changes. */
 export class WaterMarks {
-  /** Whether the last answer was to pause. */
-  paused = false;
+  /** When the last answer was to pause, as `Date.now()`; `null` if it was to resume. */
+  pausedSince: number | null = null;
   #high = DEFAULT_HIGH;
   #low = DEFAULT_HIGH >> 2;
 
@@ -55,13 +55,13 @@ export class WaterMarks {
    * @returns Whether to pause or to resume now; `null` for neither
    */
   update(size: number): "pause" | "resume" | null {
-    if (this.paused) {
+    if (this.pausedSince !== null) {
       if (size > this.#low) return null;
-      this.paused = false;
+      this.pausedSince = null;
       return "resume";
     }
     if (size <= this.#high) return null;
-    this.paused = true;
+    this.pausedSince = Date.now();
     return "pause";
   }
 }

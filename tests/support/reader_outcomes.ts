@@ -7,7 +7,7 @@
 import { assertStrictEquals } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../src/common/errors.ts";
 import { SeededRandom } from "../../src/testing/seeded_random.ts";
-import type { BaseProtocolLike, ReadTransport } from "../../src/transport/types.ts";
+import type { BaseProtocolLike, ReadTransport, TransportStats } from "../../src/transport/types.ts";
 
 /** Bytes as text, a character for each. */
 export const text = (data: Uint8Array): string => Array.from(data, (byte) => String.fromCharCode(byte)).join("");
@@ -109,6 +109,9 @@ export class RecordingTransport implements ReadTransport {
     this.calls.push("resume");
   }
   getExtraInfo(): undefined {}
+  stats(): TransportStats {
+    throw new Error("there are none");
+  }
   isClosing(): boolean {
     return false;
   }

@@ -171,7 +171,7 @@ export class ReadQueue {
    */
   fromMemory<T>(result: T): Promise<T> {
     const turn = this.#budget === null ? null : this.#budget.spend(1);
-    return turn === null ? Promise.resolve(result) : turn.then(() => result);
+    return turn === null ? Promise.resolve(result) : later(turn, result);
   }
 
   /**
@@ -424,6 +424,11 @@ function timeoutProblem(doing: string, timeout: unknown): unknown {
   } catch (error) {
     return error;
   }
+}
+
+/** Apart from its caller, so that no read that is satisfied at once makes a context for the closure. */
+function later<T>(turn: Promise<void>, result: T): Promise<T> {
+  return turn.then(() => result);
 }
 
 function checkNotDetached(target: Uint8Array, n: number): void {

@@ -285,13 +285,18 @@ export class WritePump implements Flushable {
 
   readonly #onWritten = (n: number): void | Promise<unknown> => {
     const turn = this.#budget.spend(costOfCall(n));
-    return turn === null ? this.#taken(n) : turn.then(() => this.#taken(n));
+    return turn === null ? this.#taken(n) : this.#takeLater(turn, n);
   };
 
   readonly #onError = (thrown: unknown): void | Promise<never> => {
     this.#fail(thrown);
     return this.#drop();
   };
+
+  // Apart from its caller, so that no call but this makes a context for the closure.
+  #takeLater(turn: Promise<void>, n: number): Promise<unknown> {
+    return turn.then(() => this.#taken(n));
+  }
 
   #taken(n: number): void | Promise<unknown> {
     if (this.#state === "closed") return this.#drop();

@@ -87,6 +87,15 @@ export { type ErrorContext, setExceptionHandler } from "./src/transport/exceptio
 export { openConnection, openUnixConnection } from "./src/streams/open_connection.ts";
 export type { StreamConnection, StreamOptions } from "./src/streams/open_connection.ts";
 export { observe, type Observer, type RefusalReason } from "./src/transport/observe.ts";
+export { relay, type RelayedBytes, type RelayOptions, type RelaySide } from "./src/streams/relay.ts";
+export { reconnecting } from "./src/streams/reconnecting.ts";
+export type {
+  BackoffOptions,
+  ReconnectAddressesOptions,
+  ReconnectCommonOptions,
+  ReconnectOptions,
+  ServiceAddress,
+} from "./src/streams/reconnecting.ts";
 export { connectReadPipe, connectWritePipe } from "./src/transport/pipes.ts";
 export type { ReadablePipe, ReadPipeConnection, WritablePipe, WritePipeConnection } from "./src/transport/pipes.ts";
 export {

@@ -3,9 +3,9 @@
  *
  *     deno run --allow-net examples/tcp_proxy.ts 8080 example.com 80
  *
- * Back pressure needs no code: each direction reads again only after everything it read has been sent.
+ * Back pressure needs no code: `relay()` reads from one side only after the other has taken what was read.
  */
-import { openConnection, startServer, type StreamReader, type StreamWriter } from "@tideline/net";
+import { openConnection, relay, startServer } from "@tideline/net";
 
 const [listenPort, hostname, port] = Deno.args;
 if (hostname === undefined || port === undefined) {
@@ -13,22 +13,9 @@ if (hostname === undefined || port === undefined) {
   Deno.exit(2);
 }
 
-async function forward(reader: StreamReader, writer: StreamWriter): Promise<void> {
-  const memory = new Uint8Array(65536);
-  for (let n; (n = await reader.readinto(memory)) !== null;) await writer.sendall(memory.subarray(0, n));
-  writer.writeEof();
-}
-
 const server = await startServer(async (reader, writer) => {
-  await using target = await openConnection({ hostname, port: Number(port) });
-  try {
-    await Promise.all([forward(reader, target.writer), forward(target.reader, writer)]);
-  } catch (error) {
-    // One side is lost, so the other is closed as well.
-    target.writer.abort();
-    writer.abort();
-    throw error;
-  }
+  await using target = await openConnection({ hostname, port: Number(port), timeout: 10_000 });
+  await relay({ reader, writer }, target, { idleTimeout: 300_000 });
 }, {
   hostname: "127.0.0.1",
   port: Number(listenPort),

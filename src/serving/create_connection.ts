@@ -283,7 +283,13 @@ function whereOf({ conn, path, hostname = "127.0.0.1", port }: ConnectOptions): 
   return path === undefined ? `${quote(hostname)} port ${port}` : quote(path);
 }
 
-function checkConnectOptions(options: ConnectOptions): void {
+/**
+ * Checks what connections take.
+ *
+ * @param options What the user passed
+ * @throws {TypeError | RangeError} If they are wrong
+ */
+export function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect", options, connectChecks);
   const { conn, path, hostname, port, family, localAddr, happyEyeballsDelay, noDelay, keepAlive, tls, proxyProtocol } =
     options;

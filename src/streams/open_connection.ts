@@ -19,7 +19,10 @@ import { StreamWriter } from "./stream_writer.ts";
 export interface StreamOptions {
   /** The reader's limit, in bytes; 65536 by default. */
   limit?: number | undefined;
-  /** Keeps a read under way, so that a peer that left is noticed between reads; `false` by default. */
+  /**
+   * Keeps a read under way, so that a peer that left is noticed between reads; `false` by default. A pool learns by
+   * `reader.buffered === 0 && !reader.atEof() && !writer.isClosing()` whether an idle connection is still good.
+   */
   readAhead?: boolean | undefined;
 }
 

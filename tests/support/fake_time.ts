@@ -11,7 +11,7 @@ const real = { setTimeout, clearTimeout, now: performance.now };
 /** Fake time, from its construction until it is disposed of. Timers that were set before go on in real time. */
 export class FakeTime implements Disposable {
   /** The time, in milliseconds since some moment. */
-  now: number = performance.now();
+  now: number = Math.ceil(performance.now());
   /** How many timers were set. */
   timersSet = 0;
   readonly #timers = new Set<FakeTimer>();

@@ -3,7 +3,7 @@
  *
  * A codec never sees a connection: the same object serves streams ({@linkcode framed}, `readframe()`), protocols
  * ({@linkcode FramedProtocol}) and tests, and this module loads under any runtime. Every codec has a limit for a message, 65536
- * bytes by default, for both directions.
+ * bytes by default, for both directions. `docs/FRAMING.md` is the guide.
  *
  * @example A server of messages with their length in front, by streams
  * ```ts

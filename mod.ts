@@ -123,11 +123,12 @@ export { type ReadOptions, StreamReader, type TextReadOptions } from "./src/stre
 export { type FlowControl, StreamWriter } from "./src/streams/stream_writer.ts";
 export {
   type Stdio,
+  type StdioFile,
   type Subprocess,
   subprocessExec,
   type SubprocessOptions,
 } from "./src/subprocess/subprocess_exec.ts";
 export { createSubprocessExec, Process, SubprocessStreamProtocol } from "./src/subprocess/process.ts";
-export type { ProcessOutput, SubprocessStreamOptions } from "./src/subprocess/process.ts";
+export type { CommunicateOptions, ProcessOutput, SubprocessStreamOptions } from "./src/subprocess/process.ts";
 export type { TlsClientOptions, TlsCommonOptions, TlsIdentity, TlsServerOptions } from "./src/tls/choose.ts";
 export type * from "./src/transport/types.ts";

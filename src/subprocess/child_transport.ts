@@ -20,13 +20,12 @@ import type { Bytes } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
 import { CallbackRunner, type CallbacksOwner } from "../transport/callbacks.ts";
 import { callExceptionHandler, type ErrorContext } from "../transport/exception_handler.ts";
+import { MergedOutput, sumOf } from "./merged_output.ts";
+import type { StdioOptions } from "./stdio.ts";
 import { ReadPipeTransport, WritePipeTransport } from "../transport/pipes.ts";
 import { Protocol } from "../transport/protocols.ts";
 import type { BaseProtocolLike, ExtraInfo, ReadTransport, TransportStats, WriteTransport } from "../transport/types.ts";
 import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
-
-/** How stdin, stdout or stderr of a process is connected: to a pipe, as in this process, or to nothing. */
-export type Stdio = "piped" | "inherit" | "null";
 
 /**
  * Checks that an object is a protocol of processes.
@@ -52,6 +51,12 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
   readonly #stdin: WritePipeTransport | null;
   readonly #stdout: ReadPipeTransport | null;
   readonly #stderr: ReadPipeTransport | null;
+  /** Stdout and stderr, if they are one. */
+  readonly #merged: MergedOutput | null = null;
+  /** The first error that a pipe of those was lost with. */
+  #mergedError: Error | null = null;
+  /** How many of those have ended. */
+  #mergedEnds = 0;
   readonly #ended = Promise.withResolvers<void>();
   readonly #callbacks = new CallbackRunner<SubprocessProtocolLike>(this);
   #protocol: SubprocessProtocolLike;
@@ -69,14 +74,18 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
    */
   constructor(
     child: Deno.ChildProcess,
-    { stdin, stdout, stderr }: Record<"stdin" | "stdout" | "stderr", Stdio>,
+    { stdin, stdout, stderr }: StdioOptions,
     protocol: SubprocessProtocolLike,
   ) {
     this.#child = child;
     this.#protocol = protocol;
     this.#stdin = stdin === "piped" ? new WritePipeTransport(child.stdin, this.#pipeProtocol(0)) : null;
     this.#stdout = stdout === "piped" ? new ReadPipeTransport(child.stdout, this.#pipeProtocol(1)) : null;
-    this.#stderr = stderr === "piped" ? new ReadPipeTransport(child.stderr, this.#pipeProtocol(2)) : null;
+    const isMerged = stderr === "stdout" && stdout === "piped";
+    this.#stderr = stderr === "piped" || isMerged
+      ? new ReadPipeTransport(child.stderr, this.#pipeProtocol(isMerged ? 1 : 2))
+      : null;
+    if (isMerged) this.#merged = new MergedOutput(this.#stdout!, this.#stderr!);
   }
 
   /** Calls `connectionMade`, and begins to read. If the protocol throws, so does this, when all has ended. */
@@ -95,14 +104,14 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
   }
 
   stats(): TransportStats {
-    const pipes = this.#pipes.map((pipe) => pipe.stats());
-    return {
-      bytesRead: pipes.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
-      bytesWritten: pipes.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+    const own = {
+      bytesRead: 0,
+      bytesWritten: 0,
       openedAt: this.#openedAt,
-      lastActive: Math.max(this.#openedAt, ...pipes.map(({ lastActive }) => lastActive)),
-      pausedSince: this.#stdin?.stats().pausedSince ?? null,
+      lastActive: this.#openedAt,
+      pausedSince: null,
     };
+    return sumOf([own, ...this.#pipes.map((pipe) => pipe.stats())]);
   }
 
   getProtocol(): SubprocessProtocolLike {
@@ -124,6 +133,7 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
   getPipeTransport(fd: 0): WriteTransport | null;
   getPipeTransport(fd: number): ReadTransport | null;
   getPipeTransport(fd: number): WriteTransport | ReadTransport | null {
+    if (this.#merged !== null && fd > 0) return fd === 1 ? this.#merged : null;
     return [this.#stdin, this.#stdout, this.#stderr][fd] ?? null;
   }
 
@@ -171,7 +181,15 @@ export class ChildTransport implements SubprocessTransport, PipeOwner, Callbacks
     this.#callbacks.call(this.#protocol, "pipeDataReceived", (protocol) => protocol.pipeDataReceived(fd, data));
   }
 
-  pipeConnectionLost(fd: number, error: Error | null): void {
+  pipeConnectionLost(fd: number, lostWith: Error | null): void {
+    let error = lostWith;
+    if (this.#merged !== null && fd === 1) {
+      error = this.#mergedError ??= lostWith;
+      if (++this.#mergedEnds < 2) {
+        this.#openPipes--;
+        return;
+      }
+    }
     this.#callbacks.call(this.#protocol, "pipeConnectionLost", (protocol) => protocol.pipeConnectionLost(fd, error));
     this.#openPipes--;
     this.#loseIfAllEnded();

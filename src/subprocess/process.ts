@@ -8,6 +8,9 @@
  */
 import { type Bytes, plainView } from "../common/bytes.ts";
 import { describeType } from "../common/describe.ts";
+import { LimitOverrunError } from "../common/errors.ts";
+import { aLimit } from "../common/options.ts";
+import { PEEK } from "../streams/reads.ts";
 import { DrainGate } from "../streams/drain_gate.ts";
 import { SubprocessProtocol } from "../transport/protocols.ts";
 import { checkWait, limited, type WaitOptions, within } from "../common/wait.ts";
@@ -20,6 +23,12 @@ import type { ReadTransport, SubprocessTransport, Transport } from "../transport
 /** How to start a process, and the limit of its readers. */
 export interface SubprocessStreamOptions extends SubprocessOptions {
   /** The limit of the readers, in bytes; 65536 by default. */
+  limit?: number | undefined;
+}
+
+/** How to communicate with a process. */
+export interface CommunicateOptions extends WaitOptions {
+  /** How many bytes of stdout, and of stderr, are taken at most; by default all. */
   limit?: number | undefined;
 }
 
@@ -53,6 +62,18 @@ export interface ProcessOutput {
  * sort.stdin!.close();
  * assertEquals(await Array.fromAsync(sort.stdout!.lines()), ["apple", "pear"]);
  * assertEquals(await sort.wait(), 0);
+ * ```
+ *
+ * @example Everything that it writes, to a file
+ * ```ts
+ * import { createSubprocessExec } from "@tideline/net";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * const script = "echo out; echo wrong >&2";
+ * const sh = await createSubprocessExec("sh", ["-c", script], { stdout: { path }, stderr: "stdout" });
+ * await sh.wait();
+ * assertEquals(await Deno.readTextFile(path), "out\nwrong\n");
  * ```
  */
 export async function createSubprocessExec(
@@ -143,13 +164,15 @@ export class Process implements AsyncDisposable {
    * @param input What to write to stdin, a string as UTF-8; nothing by default
    * @param options `signal` and `timeout` end the call, not the process: output that was received stays in the readers; stdin
    * is aborted unless it has taken all of the input
+   * @param options.limit How many bytes of stdout, and of stderr, are taken at most; by default all
    * @returns The whole output, in memory
+   * @throws {LimitOverrunError} If there is more output than `limit`. The call ends as by `signal`; the process is not ended
    * @throws {TypeError} If the input is neither a `Uint8Array` nor a string, or there is input but stdin is not a pipe
    * @throws {Deno.errors.Busy} If a read of stdout or stderr is waiting
    * @throws {Deno.errors.TimedOut} If the time is over
    */
-  async communicate(input?: Uint8Array | string, options: WaitOptions = {}): Promise<ProcessOutput> {
-    checkWait("communicate", options);
+  async communicate(input?: Uint8Array | string, options: CommunicateOptions = {}): Promise<ProcessOutput> {
+    checkWait("communicate", options, { limit: aLimit });
     let bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
     if (bytes !== undefined) {
       if (!(bytes instanceof Uint8Array)) {
@@ -160,14 +183,8 @@ export class Process implements AsyncDisposable {
       if (this.stdin === null) throw new TypeError("Cannot communicate: there is input, but stdin is not a pipe");
       bytes = plainView(bytes);
     }
-    const [stdout, stderr] = await limited("communicate", options, (signal) =>
-      Promise.all([
-        this.stdout?.read(-1, { signal }) ?? null,
-        this.stderr?.read(-1, { signal }) ?? null,
-        this.#feed(bytes, signal),
-        this.wait({ signal }),
-      ]));
-    return { stdout, stderr };
+    const { limit = Infinity, ...wait } = options;
+    return await limited("communicate", wait, (signal) => this.#communicate(bytes, limit, signal));
   }
 
   /**
@@ -198,6 +215,28 @@ export class Process implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#transport.close();
     await this.#protocol.ended;
+  }
+
+  async #communicate(
+    input: Uint8Array | undefined,
+    limit: number,
+    given: AbortSignal | undefined,
+  ): Promise<ProcessOutput> {
+    // Ends what waits yet when one part has failed.
+    const failed = new AbortController();
+    const signal = given === undefined ? failed.signal : AbortSignal.any([given, failed.signal]);
+    try {
+      const [stdout, stderr] = await Promise.all([
+        readAll(this.stdout, "stdout", limit, signal),
+        readAll(this.stderr, "stderr", limit, signal),
+        this.#feed(input, signal),
+        this.wait({ signal }),
+      ]);
+      return { stdout, stderr };
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
   }
 
   async #feed(input: Uint8Array | undefined, signal: AbortSignal | undefined): Promise<void> {
@@ -392,6 +431,21 @@ class Outlet implements Valve {
     if (this.#demanded || readsAhead) this.#pipe?.resumeReading();
     else this.#pipe?.pauseReading();
   }
+}
+
+/** Reads to the end, or nothing if there is more than the limit: the bytes stay in the reader then. */
+async function readAll(
+  reader: StreamReader | null,
+  name: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Bytes | null> {
+  if (reader === null || limit === Infinity) return await reader?.read(-1, { signal }) ?? null;
+  const { length } = await queueOf(reader).get(PEEK, limit + 1, { signal });
+  if (length > limit) {
+    throw new LimitOverrunError(`Cannot communicate: the process wrote more than ${limit} bytes to ${name}`, limit);
+  }
+  return await reader.read(-1);
 }
 
 const WAIT = "wait for the process";

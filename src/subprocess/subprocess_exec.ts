@@ -7,12 +7,12 @@ import { throwIfAborted } from "../common/abort.ts";
 import { describeType, quote } from "../common/describe.ts";
 import { explained } from "../common/errors.ts";
 import { lazy } from "../common/lazy.ts";
-import { aBoolean, aFunction, aSignal, aString, type Check, checkOptions } from "../common/options.ts";
+import { aBoolean, aFunction, aSignal, type Check, checkOptions } from "../common/options.ts";
 import { makeProtocol } from "../transport/callbacks.ts";
 import type { SubprocessProtocolLike, SubprocessTransport } from "../transport/types.ts";
-import type { Stdio } from "./child_transport.ts";
+import { anInput, anOutput, aPath, aStderr, type NativeStdio, openStdio, type Stdio, type StdioFile } from "./stdio.ts";
 
-export type { Stdio };
+export type { Stdio, StdioFile };
 
 /** How to start a process. As `Deno.CommandOptions`. */
 export interface SubprocessOptions {
@@ -20,8 +20,11 @@ export interface SubprocessOptions {
   stdin?: Stdio | undefined;
   /** How the child's stdout is connected; "piped" by default. */
   stdout?: Stdio | undefined;
-  /** How the child's stderr is connected; "piped" by default. */
-  stderr?: Stdio | undefined;
+  /**
+   * How the child's stderr is connected; "piped" by default. `"stdout"` for the same as stdout: where that is a pipe, what
+   * comes from both is received as fd 1, each in its own order.
+   */
+  stderr?: Stdio | "stdout" | undefined;
   /** The directory to start it in; that of this process by default. */
   cwd?: string | URL | undefined;
   /** Environment variables beyond those of this process. */
@@ -99,8 +102,10 @@ export async function subprocessExec<P extends SubprocessProtocolLike>(
   const { checkedProtocol, ChildTransport } = await childTransportModule();
   throwIfAborted(options.signal);
   const protocol = checkedProtocol(makeProtocol(protocolFactory));
-  // Deno takes undefined as well, which its types do not say.
-  const child = spawn(program, { args: [...args], ...stdio, ...rest } as Deno.CommandOptions);
+  const native = await openStdio(stdio);
+  if (options.signal?.aborted) native.close();
+  throwIfAborted(options.signal);
+  const child = spawn(program, { args: [...args], ...rest }, native);
   const transport = new ChildTransport(child, stdio, protocol);
   await transport.start();
   return { transport, protocol };
@@ -110,19 +115,16 @@ const childTransportModule = lazy(() => import("./child_transport.ts"));
 
 const DOING = "start a process";
 
-function spawn(program: string | URL, options: Deno.CommandOptions): Deno.ChildProcess {
+function spawn(program: string | URL, options: object, { streams, close }: NativeStdio): Deno.ChildProcess {
   try {
-    return new Deno.Command(program, options).spawn();
+    // Deno takes undefined and descriptors as well, which its types do not say.
+    return new Deno.Command(program, { ...options, ...streams } as Deno.CommandOptions).spawn();
   } catch (error) {
     throw explained(error, `start ${quote(String(program))}`);
+  } finally {
+    close();
   }
 }
-
-const aStdio: Check = (value) =>
-  value === "piped" || value === "inherit" || value === "null" ? null : 'must be "piped", "inherit" or "null"';
-
-const aPath: Check = (value) =>
-  value instanceof URL || aString(value) === null ? null : "must be a non-empty string or a URL";
 
 const aListOfArguments: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === "string") ? null : "must be a list of strings";
@@ -139,9 +141,9 @@ const anEnvironment: Check = (value) => {
 };
 
 const optionChecks: Record<string, Check> = {
-  stdin: aStdio,
-  stdout: aStdio,
-  stderr: aStdio,
+  stdin: anInput,
+  stdout: anOutput,
+  stderr: aStderr,
   cwd: aPath,
   env: anEnvironment,
   clearEnv: aBoolean,

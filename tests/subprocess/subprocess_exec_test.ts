@@ -117,9 +117,12 @@ test("subprocessExec() refuses wrong arguments and options, before it does anyth
     [[factory, "sh", ["-c", 1]], "Cannot start a process: args must be a list of strings, not"],
     [[factory, "sh", [], null], "options must be an object, not null"],
     [[factory, "sh", [], { shell: true }], 'Cannot start a process: there is no option "shell"'],
-    [[factory, "sh", [], { stdin: "pipe" }], 'Cannot start a process: stdin must be "piped", "inherit" or "null"'],
-    [[factory, "sh", [], { stdout: 1 }], 'Cannot start a process: stdout must be "piped", "inherit" or "null"'],
-    [[factory, "sh", [], { stderr: true }], 'Cannot start a process: stderr must be "piped", "inherit" or "null"'],
+    [
+      [factory, "sh", [], { stdin: "pipe" }],
+      'Cannot start a process: stdin must be "piped", "inherit", "null" or an object',
+    ],
+    [[factory, "sh", [], { stdout: 1 }], 'Cannot start a process: stdout must be "piped", "inherit", "null"'],
+    [[factory, "sh", [], { stderr: true }], 'Cannot start a process: stderr must be "piped", "inherit", "null"'],
     [[factory, "sh", [], { cwd: "" }], 'Cannot start a process: cwd must be a non-empty string or a URL, not ""'],
     [[factory, "sh", [], { env: ["A=1"] }], "Cannot start a process: env must be a record of strings, not an array"],
     [

@@ -98,12 +98,21 @@ export function within<T>(doing: string, promise: Promise<T>, { signal, timeout 
  * @param call The call, which rejects with the reason of the signal when it aborts; started at once
  * @returns As the call. When the time is over the reason is `TimedOut`
  */
-export async function limited<T>(
+export function limited<T>(
   doing: string,
   { signal, timeout = Infinity }: WaitOptions,
   call: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
-  if (timeout === Infinity) return await call(signal);
+  // Not an async function, so that the stack of an error has no frame more: it has ten in all.
+  return timeout === Infinity ? call(signal) : timed(doing, timeout, signal, call);
+}
+
+async function timed<T>(
+  doing: string,
+  timeout: number,
+  signal: AbortSignal | undefined,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   if (signal?.aborted) throw signal.reason;
   const limit = new AbortController();
   const deadline = new Deadline(() => limit.abort(timedOut(doing, timeout)));
@@ -113,8 +122,8 @@ export async function limited<T>(
   try {
     return await call(limit.signal);
   } catch (error) {
-    // The stack of an error that a timer made names nobody.
-    return error === limit.signal.reason && !signal?.aborted ? rejection(error) : Promise.reject(error);
+    // The stack of an error that a timer made names nobody, and that of another may have no room for the caller.
+    return signal?.aborted ? Promise.reject(error) : rejection(error);
   } finally {
     deadline.disarm();
     signal?.removeEventListener("abort", onAbort);

@@ -111,20 +111,28 @@ export async function createDatagramEndpoint<P extends DatagramProtocolLike>(
  * @param options The addresses
  * @returns The socket
  */
-export async function openDatagramSocket(options: DatagramEndpointOptions): Promise<DatagramSocket> {
+export function openDatagramSocket(options: DatagramEndpointOptions): Promise<DatagramSocket> {
   const check = { localAddr: anObject, remoteAddr: anObject, reuseAddr: aBoolean, broadcast: aBoolean };
-  checkWait(DOING, options, check);
+  try {
+    checkWait(DOING, options, check);
+  } catch (error) {
+    return Promise.reject(error);
+  }
   const { signal, timeout } = options;
-  return await limited(DOING, { signal, timeout }, async (signal) => {
-    const opening = openAny(options);
-    try {
-      return await within(DOING, opening, { signal });
-    } catch (error) {
-      // The system cannot be told to stop: what it brings later is closed.
-      if (signal?.aborted) opening.then((socket) => socket.close(() => {}), () => {});
-      throw error;
-    }
+  return limited(DOING, { signal, timeout }, (signal) => {
+    return signal === undefined ? openAny(options) : openUntil(options, signal);
   });
+}
+
+async function openUntil(options: DatagramEndpointOptions, signal: AbortSignal): Promise<DatagramSocket> {
+  const opening = openAny(options);
+  try {
+    return await within(DOING, opening, { signal });
+  } catch (error) {
+    // The system cannot be told to stop: what it brings later is closed.
+    if (signal.aborted) opening.then((socket) => socket.close(() => {}), () => {});
+    throw error;
+  }
 }
 
 async function openAny(options: DatagramEndpointOptions): Promise<DatagramSocket> {

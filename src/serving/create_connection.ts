@@ -172,14 +172,18 @@ export interface Connection<P> {
  * await protocol.ended.promise;
  * ```
  */
-export async function createConnection<P extends BaseProtocolLike>(
+export function createConnection<P extends BaseProtocolLike>(
   protocolFactory: () => P,
   options: ConnectOptions,
 ): Promise<Connection<P>> {
-  checkFactory("connect", protocolFactory);
-  checkConnectOptions(options);
-  throwIfAborted(options.signal);
-  return await limited(`connect to ${whereOf(options)}`, options, (signal) => {
+  try {
+    checkFactory("connect", protocolFactory);
+    checkConnectOptions(options);
+    throwIfAborted(options.signal);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  return limited(`connect to ${whereOf(options)}`, options, (signal) => {
     return connect(protocolFactory, { ...options, signal });
   });
 }

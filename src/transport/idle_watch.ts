@@ -3,12 +3,15 @@
  *
  * Theory of operation. Nothing is done per read or write: both pumps count bytes anyway. Every sixteenth of the time a sweep
  * compares the counts of all connections that have the same time with those of the sweep before. A connection whose count has
- * not changed for sixteen whole sweeps is lost: never early, and at most an eighth late. The sweep counts periods rather than
- * looking at the clock, so that an event loop which was blocked ends no connection whose bytes wait to be read.
+ * not changed for seventeen sweeps is lost: never early, and at most an eighth late. (A sweep that is late does not delay the
+ * next one, so sixteen of them may be less than the time.) Sweeps are counted rather than the time taken, and a sweep looks
+ * once more after a turn of the event loop, so that a loop which was blocked ends no connection whose bytes wait to be read,
+ * or of whose write the system has not told yet.
  *
  * @module
  */
 import { Deadline } from "../common/deadlines.ts";
+import { afterHandOver } from "../common/loop_budget.ts";
 
 /** What may idle: a transport. */
 export interface Idler {
@@ -59,6 +62,8 @@ class Sweep {
   readonly #ms: number;
   readonly #period: number;
   readonly #most: number;
+  /** When the next sweep is due. */
+  #due = 0;
   readonly #watches = new Set<IdleWatch>();
   readonly #deadline = new Deadline(() => this.#run(), false);
 
@@ -71,12 +76,14 @@ class Sweep {
   private constructor(ms: number) {
     this.#ms = ms;
     this.#period = Math.ceil(ms / PERIODS);
-    this.#most = Math.ceil(ms / this.#period);
+    this.#most = Math.ceil(ms / this.#period) + 1;
   }
 
   add(watch: IdleWatch): void {
     this.#watches.add(watch);
-    if (this.#watches.size === 1) this.#deadline.arm(this.#period);
+    if (this.#watches.size > 1) return;
+    this.#due = performance.now();
+    this.#armNext();
   }
 
   remove(watch: IdleWatch): void {
@@ -87,14 +94,38 @@ class Sweep {
   }
 
   #run(): void {
-    this.#deadline.arm(this.#period);
+    this.#armNext();
+    const due: IdleWatch[] = [];
     for (const watch of this.#watches) {
-      const { idler } = watch;
-      const bytes = idler.bytesRead + idler.bytesWritten;
-      // What changed did so after the last sweep, so this period does not count.
-      if (bytes !== watch.bytes || !idler.mayIdle) watch.silent = 0;
-      else if (++watch.silent >= this.#most) idler.idled(this.#ms);
-      watch.bytes = bytes;
+      // What moved did so after the last sweep, so this period does not count.
+      if (hasMoved(watch)) watch.silent = 0;
+      else if (++watch.silent >= this.#most) due.push(watch);
+    }
+    if (due.length > 0) void this.#endAll(due);
+  }
+
+  #armNext(): void {
+    const now = performance.now();
+    if (now - this.#due >= this.#period) this.#due = now;
+    this.#due += this.#period;
+    this.#deadline.arm(this.#due - now);
+  }
+
+  async #endAll(due: readonly IdleWatch[]): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await afterHandOver();
+    for (const watch of due) {
+      if (hasMoved(watch)) watch.silent = 0;
+      else if (this.#watches.has(watch)) watch.idler.idled(this.#ms);
     }
   }
+}
+
+/** Whether bytes have moved since the last look, or silence does not count. */
+function hasMoved(watch: IdleWatch): boolean {
+  const { idler } = watch;
+  const bytes = idler.bytesRead + idler.bytesWritten;
+  const moved = bytes !== watch.bytes || !idler.mayIdle;
+  watch.bytes = bytes;
+  return moved;
 }

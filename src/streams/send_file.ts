@@ -153,9 +153,17 @@ export class FileSource implements BlockSource {
     return file;
   }
 
+  /** Opening may take for ever, as that of a pipe does, so it is not waited for. */
+  #closeWhenOpened(): void {
+    const close = () => {
+      if (this.#file !== null && this.#file !== this.#given) this.#file.close();
+    };
+    this.#reading?.then(close, close);
+  }
+
   async #end(): Promise<void> {
     const file = this.#file;
-    if (file === null) return;
+    if (file === null) return this.#closeWhenOpened();
     if (file !== this.#given) return file.close();
     // A read may still be under way when the connection is lost.
     if (!this.#seekable) return;

@@ -250,9 +250,10 @@ for (const kind of kinds) {
     await using server = await kind.startServer(() => held.promise);
     const file = await Deno.makeTempFile();
     await Deno.truncate(file, MUCH);
+    using opened = await Deno.open(file);
     const calls = [
       (writer: StreamWriter) => writer.sendall(new Uint8Array(MUCH), { timeout: 30 }),
-      (writer: StreamWriter) => writer.sendfile(file, { timeout: 30 }),
+      (writer: StreamWriter) => writer.sendfile(opened, { timeout: 30 }),
     ];
     for (const call of calls) {
       const { writer } = await kind.openConnection(server);
@@ -261,14 +262,35 @@ for (const kind of kinds) {
       await writer.waitClosed({ timeout: 60_000 });
       // Whether awaited or not.
       const ignored = await kind.openConnection(server);
-      void call(ignored.writer);
+      const sent = call(ignored.writer);
       await ignored.writer.waitClosed({ timeout: 60_000 });
+      await turns(1);
+      await sent.catch(() => {});
     }
     await Deno.remove(file);
     server.abortClients();
     held.resolve();
   });
 }
+
+Deno.test("sendfile() that times out while its file is being opened closes that file later [R7]", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const path = `${await Deno.makeTempDir()}/pipe`;
+  assert((await new Deno.Command("mkfifo", { args: [path] }).output()).success);
+  const [a, b] = connPair();
+  const { writer } = await openConnection({ conn: a });
+  // A pipe is open when somebody has opened its other end.
+  await assertRejects(() => writer.sendfile(path, { timeout: 20 }), Deno.errors.TimedOut, "Cannot send a file");
+  using other = await Deno.open(path, { write: true });
+  // Its reader closes it after one read.
+  const writing = async () => {
+    for (;;) await other.write(line);
+  };
+  await assertRejects(writing, Deno.errors.BrokenPipe);
+  await writer.waitClosed();
+  b.close();
+});
 
 Deno.test("startTls() that times out loses the connection, with TimedOut for who reads [R7, S5]", async () => {
   const [a, b] = connPair();

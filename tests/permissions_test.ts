@@ -96,6 +96,15 @@ const features: Feature[] = [
       b.close();`,
   },
   {
+    name: "files as stdin, stdout or stderr of a subprocess",
+    flags: ["--allow-run", `--allow-read=${dir}`, `--allow-write=${dir}`],
+    script: `
+      import { createSubprocessExec } from "@tideline/net";
+      const options = { stdin: { path: "${dir}/file" }, stdout: { path: "${dir}/copy" }, stderr: "stdout" };
+      const process = await createSubprocessExec("cat", [], options);
+      await process.wait();`,
+  },
+  {
     name: "subprocesses",
     flags: ["--allow-run"],
     script: `

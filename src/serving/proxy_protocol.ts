@@ -40,7 +40,7 @@ export interface ProxiedClient {
 
 const DEFAULT_TIMEOUT = 5000;
 /** More than most headers have. */
-const FIRST_SIZE = 256;
+const FIRST_BYTES = 256;
 
 /** Receives headers from the proxies of a server. */
 export class ProxyProtocol {
@@ -158,7 +158,7 @@ const headerChecks: Record<string, Check> = {
 };
 
 async function readHeader(conn: ConnLike): Promise<ReceivedHeader> {
-  let bytes = new Uint8Array(FIRST_SIZE);
+  let bytes = new Uint8Array(FIRST_BYTES);
   let length = 0;
   while (true) {
     const progress = parseProxyHeader(bytes.subarray(0, length));

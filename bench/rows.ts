@@ -150,6 +150,23 @@ export const rows: Row[] = [
       { who: "ours: lines", floor: { against: "uvloop lines", ratio: 1 } },
     ],
   },
+  {
+    id: "timeouts",
+    title: "Line echo over TCP with limits in time, 64-byte lines, one at a time, 10 connections",
+    unit: "lines/s",
+    better: "more",
+    rounds: MANY_ROUNDS,
+    entries: entries(["ours: lines", "ours: lines with timeout", "ours: lines with idleTimeout"], {
+      mode: "lines",
+      size: 64,
+      inflight: 1,
+      connections: 10,
+    }),
+    goals: [
+      faster("ours: lines with timeout", "ours: lines", 0.9, 0.97),
+      faster("ours: lines with idleTimeout", "ours: lines", 0.9, 0.97),
+    ],
+  },
   bulk("sink", "One-way bulk, received with `readinto`"),
   bulk("source", "One-way bulk, sent with `sendall`"),
   tls(1),
@@ -180,9 +197,13 @@ export const rows: Row[] = [
     entries: [
       idleMemory("raw", IDLE, "raw.ts", "--buffer", "2048"),
       idleMemory("ours: stream", IDLE, "ours_streams.ts"),
+      idleMemory("ours: stream with idleTimeout", IDLE, "ours_streams.ts", "--idle-timeout", "60000"),
       idleMemory("ours: protocol", IDLE, "ours_protocol.ts"),
     ],
-    goals: [{ who: "ours: stream", floor: raw(1.4), aim: raw(1.1) }],
+    goals: [
+      { who: "ours: stream", floor: raw(1.4), aim: raw(1.1) },
+      { who: "ours: stream with idleTimeout", floor: raw(1.4), aim: raw(1.1) },
+    ],
   },
   {
     id: "import",

@@ -64,6 +64,8 @@ const servers = {
   "ours: stream": deno("ours_streams.ts", "--api", "stream"),
   "ours: zero-copy": deno("ours_streams.ts", "--api", "zero-copy"),
   "ours: lines": deno("ours_streams.ts", "--api", "lines"),
+  "ours: lines with timeout": deno("ours_streams.ts", "--api", "timed-lines"),
+  "ours: lines with idleTimeout": deno("ours_streams.ts", "--api", "lines", "--idle-timeout", "5000"),
   "ours: sockets": deno("ours_sockets.ts"),
   "ours: engine deno": deno("ours_streams.ts", "--api", "zero-copy", "--engine", "deno"),
   "ours: startTls": deno("ours_streams.ts", "--api", "zero-copy", "--engine", "startTls"),

@@ -60,6 +60,15 @@ export async function lineEcho(reader: StreamReader, writer: StreamWriter): Prom
   }
 }
 
+/** The same, each read with a timeout. */
+export async function timedLineEcho(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  const limit = { timeout: 5000 };
+  for (let line = await reader.readline(limit); line.length > 0; line = await reader.readline(limit)) {
+    writer.write(line);
+    await writer.drain();
+  }
+}
+
 /** Streams without a copy: `readinto` and `sendall` over one buffer, the same loop as raw. */
 export async function zeroCopyEcho(reader: StreamReader, writer: StreamWriter, buffer: number): Promise<void> {
   const p = new Uint8Array(buffer);

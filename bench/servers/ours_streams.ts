@@ -1,14 +1,15 @@
 /**
- * Ours, streams: `--api stream|lines|zero-copy`, and with `--tls` also `--engine node|deno|startTls`.
+ * Ours, streams: `--api stream|lines|timed-lines|zero-copy`, `--idle-timeout 5000`, and with `--tls` also `--engine node|deno|startTls`.
  *
  * @module
  */
 import { startServer, type StreamReader, type StreamWriter } from "../../mod.ts";
-import { lineEcho, streamEcho, zeroCopyEcho } from "./echoes.ts";
+import { lineEcho, streamEcho, timedLineEcho, zeroCopyEcho } from "./echoes.ts";
 import { announce, countBytes, option, serverOptions } from "./options.ts";
 
 const { port, mode, buffer, tls } = serverOptions();
-const echo = { "stream": streamEcho, "lines": lineEcho, "zero-copy": zeroCopyEcho }[option("api") ?? "stream"]!;
+const echoes = { "stream": streamEcho, "lines": lineEcho, "timed-lines": timedLineEcho, "zero-copy": zeroCopyEcho };
+const echo = echoes[(option("api") ?? "stream") as keyof typeof echoes];
 const serve = { echo, sink, source }[mode];
 const engine = option("engine");
 const upgrade = engine === "startTls" ? tls : undefined;
@@ -18,6 +19,7 @@ const server = await startServer(async (reader, writer) => {
 }, {
   hostname: "127.0.0.1",
   port,
+  idleTimeout: Number(option("idle-timeout") ?? 0),
   // The load generator resets its connections at its end.
   onError: () => {},
   ...(tls && upgrade === undefined && { tls: engine === "deno" ? { ...tls, engine } : tls }),

@@ -2,11 +2,10 @@
  * Ends connections over which no byte was sent or received for too long.
  *
  * Theory of operation. Nothing is done per read or write: both pumps count bytes anyway. Every sixteenth of the time a sweep
- * compares the counts of all connections that have the same time with those of the sweep before. A connection whose count has
- * not changed for seventeen sweeps is lost: never early, and at most an eighth late. (A sweep that is late does not delay the
- * next one, so sixteen of them may be less than the time.) Sweeps are counted rather than the time taken, and a sweep looks
- * once more after a turn of the event loop, so that a loop which was blocked ends no connection whose bytes wait to be read,
- * or of whose write the system has not told yet.
+ * compares the counts of all connections that have the same time with those of the sweep before, and adds up for how long each
+ * count has stayed the same. So a connection is never lost early, and at most an eighth late on a machine that keeps up. Of a
+ * sweep that is late only two periods count, and the counts are looked at once more after a turn of the event loop: a loop that
+ * was blocked ends no connection whose bytes wait to be read, or of whose write the system has not told yet.
  *
  * @module
  */
@@ -31,7 +30,7 @@ export class IdleWatch {
   readonly idler: Idler;
   /** How many bytes it had moved at the last sweep. */
   bytes = -1;
-  /** For how many whole periods it has been silent. */
+  /** For how long it has been silent, in milliseconds: from sweep to sweep. */
   silent = 0;
   readonly #sweep: Sweep;
 
@@ -61,9 +60,8 @@ const PERIODS = 16;
 class Sweep {
   readonly #ms: number;
   readonly #period: number;
-  readonly #most: number;
-  /** When the next sweep is due. */
-  #due = 0;
+  /** When the last sweep was. */
+  #last = 0;
   readonly #watches = new Set<IdleWatch>();
   readonly #deadline = new Deadline(() => this.#run(), false);
 
@@ -75,15 +73,14 @@ class Sweep {
 
   private constructor(ms: number) {
     this.#ms = ms;
-    this.#period = Math.ceil(ms / PERIODS);
-    this.#most = Math.ceil(ms / this.#period) + 1;
+    this.#period = ms / PERIODS;
   }
 
   add(watch: IdleWatch): void {
     this.#watches.add(watch);
     if (this.#watches.size > 1) return;
-    this.#due = performance.now();
-    this.#armNext();
+    this.#last = performance.now();
+    this.#deadline.arm(this.#period);
   }
 
   remove(watch: IdleWatch): void {
@@ -94,28 +91,25 @@ class Sweep {
   }
 
   #run(): void {
-    this.#armNext();
+    const now = performance.now();
+    const elapsed = Math.min(now - this.#last, 2 * this.#period);
+    this.#last = now;
+    this.#deadline.arm(this.#period);
     const due: IdleWatch[] = [];
     for (const watch of this.#watches) {
       // What moved did so after the last sweep, so this period does not count.
       if (hasMoved(watch)) watch.silent = 0;
-      else if (++watch.silent >= this.#most) due.push(watch);
+      else if ((watch.silent += elapsed) >= this.#ms) due.push(watch);
     }
     if (due.length > 0) void this.#endAll(due);
-  }
-
-  #armNext(): void {
-    const now = performance.now();
-    if (now - this.#due >= this.#period) this.#due = now;
-    this.#due += this.#period;
-    this.#deadline.arm(this.#due - now);
   }
 
   async #endAll(due: readonly IdleWatch[]): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     await afterHandOver();
     for (const watch of due) {
-      if (hasMoved(watch)) watch.silent = 0;
+      // It may have moved after the sweep: the period that begins there does not count.
+      if (hasMoved(watch)) watch.silent = -this.#period;
       else if (this.#watches.has(watch)) watch.idler.idled(this.#ms);
     }
   }

@@ -10,11 +10,12 @@
  */
 import { rejected } from "../common/handled.ts";
 import { IncompleteReadError } from "../common/incomplete_read_error.ts";
+import type { WaitOptions } from "../common/wait.ts";
 import { encodeTo } from "../framing/byte_buffer.ts";
 import type { ByteQueue } from "../framing/byte_queue.ts";
 import type { Codec, Decoder } from "../framing/codec.ts";
 import type { StreamConnection } from "./open_connection.ts";
-import type { ReadOptions, StreamReader } from "./stream_reader.ts";
+import type { StreamReader } from "./stream_reader.ts";
 import type { StreamWriter } from "./stream_writer.ts";
 
 /**
@@ -104,13 +105,15 @@ export class Framed<In, Out = In> implements AsyncIterable<In>, AsyncDisposable 
   /**
    * Receives one message.
    *
-   * @param options The `signal` that aborts the wait; no byte is lost then, and the next call works
+   * @param options The `signal` that aborts the wait, and its `timeout` in milliseconds: no byte is lost then, and the next
+   * call works
    * @returns The message; `null` if the stream has ended between two messages
    * @throws {FramingError} If the bytes are no message; every later call throws the same
    * @throws {IncompleteReadError} If the stream ends inside a message; every later call throws the same
+   * @throws {Deno.errors.TimedOut} If it takes longer than the timeout
    * @throws {Deno.errors.Busy} If it must wait while another read waits
    */
-  receive(options?: ReadOptions): Promise<In | null> {
+  receive(options?: WaitOptions): Promise<In | null> {
     const { failure } = this.#decoder;
     return failure === null ? this.reader.readframe(this.#decoder, options) : Promise.reject(failure.error);
   }
@@ -121,10 +124,10 @@ export class Framed<In, Out = In> implements AsyncIterable<In>, AsyncDisposable 
    *
    * Where batches end depends on how the bytes arrived; the messages do not.
    *
-   * @param options The `signal` that aborts the waits
+   * @param options The `signal` that aborts the waits, and the `timeout` of each, in milliseconds
    * @returns The batches, each of at least one message, until the end of the stream
    */
-  batches(options?: ReadOptions): AsyncIterableIterator<In[]> {
+  batches(options?: WaitOptions): AsyncIterableIterator<In[]> {
     return new Batches(this.reader, this.#decoder, () => this.receive(options));
   }
 
@@ -146,13 +149,13 @@ export class Framed<In, Out = In> implements AsyncIterable<In>, AsyncDisposable 
    * Writes a message, in order with everything else that is written, and waits until more may be written.
    *
    * @param message The message
-   * @param options The `signal` that ends the wait; the message is written all the same
+   * @param options The `signal` that ends the wait, and its `timeout` in milliseconds; the message is written all the same
    * @returns As `drain()` of the writer; need not be awaited
    * @throws {FramingError} If it cannot be encoded; nothing of it is written then, and later calls work
    * @throws {ClosedError} After one's own `writeEof`, `close` or `abort`
    * @throws {Error} What ended the stream of received messages, or the connection failed with
    */
-  send(message: Out, options?: ReadOptions): Promise<void> {
+  send(message: Out, options?: WaitOptions): Promise<void> {
     try {
       this.push(message);
     } catch (error) {

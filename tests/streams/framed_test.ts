@@ -175,6 +175,16 @@ Deno.test("Framed.receive() that is aborted loses nothing, and the next one work
   await messages[Symbol.asyncDispose]();
 });
 
+Deno.test("Framed.receive(), batches() and send() take a timeout, and lose nothing by it [R7]", async () => {
+  const [a, b] = await pair(lines({ limit: 1 << 20 }));
+  a.writer.write("hel");
+  await assertRejects(() => b.receive({ timeout: 5 }), Deno.errors.TimedOut);
+  await assertRejects(() => b.batches({ timeout: 5 }).next(), Deno.errors.TimedOut);
+  await assertRejects(() => a.send("lo" + "x".repeat(1 << 18), { timeout: 5 }), Deno.errors.TimedOut);
+  assertEquals(await b.receive({ timeout: 10_000 }), "hello" + "x".repeat(1 << 18));
+  await Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()]);
+});
+
 Deno.test("Framed.push() of what cannot be encoded writes nothing, and later calls work [F3]", async () => {
   const [a, b] = await pair(lines({ limit: 5 }));
   a.push("one");

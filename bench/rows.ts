@@ -6,6 +6,7 @@
 import { canBeTuned, type Contestant, server } from "./harness/contestants.ts";
 import type { Work } from "./harness/load.ts";
 import { type Bound, type Entry, type Goal, type Row, tunedName } from "./harness/model.ts";
+import { type Pipeline, redisDialect, redisServer } from "./harness/redis.ts";
 import { denoProgram, idleMemory, pythonProgram, startup } from "./harness/programs.ts";
 
 const KIB = 1024;
@@ -123,6 +124,8 @@ export const rows: Row[] = [
       denoProgram("ours: readexactly(1)", "reads.ts", "readexactly"),
       denoProgram("ours: peek(1)", "reads.ts", "peek"),
       denoProgram("ours: lines()", "reads.ts", "lines"),
+      denoProgram("ours: readframe", "reads.ts", "readframe"),
+      denoProgram("ours: tryframe", "reads.ts", "tryframe"),
       denoProgram("TextLineStream", "lines_of_text_line_stream.ts"),
     ],
     goals: [
@@ -131,6 +134,8 @@ export const rows: Row[] = [
       faster("ours: readuntil of bytes", "ours: readuntil of text", 1 / 1.2, 1),
       faster("ours: peek(1)", "ours: readexactly(1)", 1 / 1.5, 1),
       faster("ours: lines()", "TextLineStream", 1.2, 2),
+      faster("ours: readframe", "ours: readline", 1, 1),
+      faster("ours: tryframe", "ours: readline", 3, 3),
     ],
   },
   {
@@ -139,7 +144,14 @@ export const rows: Row[] = [
     unit: "lines/s",
     better: "more",
     rounds: MANY_ROUNDS,
-    entries: entries(["raw", "ours: lines", "asyncio lines", "uvloop lines"], {
+    entries: entries([
+      "raw",
+      "ours: lines",
+      "ours: stream and codec",
+      "ours: protocol and codec",
+      "asyncio lines",
+      "uvloop lines",
+    ], {
       mode: "lines",
       size: 64,
       inflight: 16,
@@ -148,6 +160,8 @@ export const rows: Row[] = [
     goals: [
       goal("ours: lines", 0.70, 0.95),
       { who: "ours: lines", floor: { against: "uvloop lines", ratio: 1 } },
+      goal("ours: stream and codec", 0.85, 0.95),
+      goal("ours: protocol and codec", 0.85, 0.95),
     ],
   },
   {
@@ -167,6 +181,11 @@ export const rows: Row[] = [
       faster("ours: lines with idleTimeout", "ours: lines", 0.9, 0.97),
     ],
   },
+  redis(16, [
+    faster("ours: stream and codec", "redis-server", 0.3, 1),
+    faster("ours: protocol and codec", "redis-server", 0.45, 1),
+  ]),
+  redis(1, []),
   bulk("sink", "One-way bulk, received with `readinto`"),
   bulk("source", "One-way bulk, sent with `sendall`"),
   tls(1),
@@ -280,6 +299,24 @@ function tls(kib: number, others: Contestant[] = [], goals: Goal[] = []): Row {
 
 function nodeTls(ratio: number): Bound {
   return { against: "node:tls on Deno", ratio };
+}
+
+/** The dialect of the example beside the original. */
+function redis(pipeline: Pipeline, goals: Goal[]): Row {
+  return {
+    id: `redis-${pipeline}`,
+    title: `Redis protocol, GET, 50 connections, ${pipeline} in flight on each, by the processor time of the server`,
+    unit: "requests/s",
+    better: "more",
+    rounds: 7,
+    entries: [
+      redisServer("redis-server", pipeline),
+      redisDialect("ours: stream and codec", "stream", pipeline),
+      redisDialect("ours: protocol and codec", "protocol", pipeline),
+      redisDialect("node:net on Deno", "node", pipeline),
+    ],
+    goals,
+  };
 }
 
 function bulk(mode: "sink" | "source", title: string): Row {

@@ -66,6 +66,8 @@ const servers = {
   "ours: lines": deno("ours_streams.ts", "--api", "lines"),
   "ours: lines with timeout": deno("ours_streams.ts", "--api", "timed-lines"),
   "ours: lines with idleTimeout": deno("ours_streams.ts", "--api", "lines", "--idle-timeout", "5000"),
+  "ours: stream and codec": deno("ours_streams.ts", "--api", "codec"),
+  "ours: protocol and codec": deno("ours_protocol.ts", "--api", "codec"),
   "ours: sockets": deno("ours_sockets.ts"),
   "ours: engine deno": deno("ours_streams.ts", "--api", "zero-copy", "--engine", "deno"),
   "ours: startTls": deno("ours_streams.ts", "--api", "zero-copy", "--engine", "startTls"),

@@ -44,6 +44,12 @@ export class Worker {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) * 1024;
   }
 
+  /** Waits for its end, and tells whether that was a good one. */
+  async ended(): Promise<boolean> {
+    while (!(await this.#lines.next()).done) { /* what it prints is not of interest */ }
+    return (await this.#child.status).success;
+  }
+
   /** Ends it. */
   async stop(): Promise<void> {
     try {

@@ -1,13 +1,15 @@
 /**
- * Reads per second in one of several ways, fed from memory with 20-byte lines: `reads.ts WAY`. Prints `{"value": …}`.
+ * Reads per second in one of several ways, fed from memory with 20-byte lines, or frames of 20 bytes: `reads.ts WAY`. Prints `{"value": …}`.
  *
  * @module
  */
 import { StreamReader } from "../../mod.ts";
-import { countLines, lineChunks, rateOf } from "./timing.ts";
+import { lengthPrefixed } from "../../src/framing/mod.ts";
+import { countLines, frameChunks, lineChunks, rateOf } from "./timing.ts";
 
 const reader = new StreamReader();
-const chunks = lineChunks();
+const chunks = Deno.args[0]!.endsWith("frame") ? frameChunks() : lineChunks();
+const codec = lengthPrefixed({ bytes: 4 });
 const newline = new Uint8Array([10]);
 
 /** Reads what there is of one chunk; returns the number of reads. */
@@ -23,6 +25,15 @@ const ways: Record<string, Way> = {
     let reads = 0;
     while (reader.tryreadexactly(16) !== undefined) reads++;
     return reads;
+  },
+  "tryframe": () => {
+    let reads = 0;
+    while (reader.tryframe(codec) !== undefined) reads++;
+    return reads;
+  },
+  "readframe": async ({ length }) => {
+    for (let i = 0; i < length; i += 20) await reader.readframe(codec);
+    return length / 20;
   },
   "readuntil-text": async (chunk) => {
     const reads = countLines(chunk);

@@ -13,6 +13,13 @@ export function lineChunks(): Uint8Array<ArrayBuffer>[] {
   return Array.from({ length: 20 }, (_, i) => data.slice(i * BLOCK, (i + 1) * BLOCK));
 }
 
+/** The same bytes as frames of 20 bytes: a length of four bytes, and 16 more; the chunks end where frames do. */
+export function frameChunks(): Uint8Array<ArrayBuffer>[] {
+  const chunk = new Uint8Array(BLOCK - BLOCK % 20).fill(120);
+  for (let at = 0; at < chunk.length; at += 20) chunk.set([0, 0, 0, 16], at);
+  return Array.from({ length: 20 }, () => chunk.slice());
+}
+
 /** The number of lines that end in a chunk. */
 export function countLines(chunk: Uint8Array): number {
   return chunk.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);

@@ -4,6 +4,7 @@
  * @module
  */
 import { BufferedProtocol, Protocol, type StreamReader, type StreamWriter, type Transport } from "../../mod.ts";
+import { delimited, framed, FramedProtocol } from "../../src/framing/mod.ts";
 
 /** Protocol: `dataReceived` and `write`. */
 export class Echo extends Protocol {
@@ -66,6 +67,25 @@ export async function timedLineEcho(reader: StreamReader, writer: StreamWriter):
   for (let line = await reader.readline(limit); line.length > 0; line = await reader.readline(limit)) {
     writer.write(line);
     await writer.drain();
+  }
+}
+
+/** Lines as messages. */
+export const lineCodec = delimited("\n");
+
+/** Streams by a codec: batches, `push`, `drain`. */
+export async function codecEcho(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  const messages = framed({ reader, writer }, lineCodec);
+  for await (const batch of messages.batches()) {
+    for (const line of batch) messages.push(line);
+    await writer.drain();
+  }
+}
+
+/** Protocol by a codec: `messageReceived` and `send`. */
+export class CodecEcho extends FramedProtocol<Uint8Array> {
+  override messageReceived(line: Uint8Array): void {
+    this.send(line);
   }
 }
 

@@ -1,14 +1,20 @@
 /**
- * Ours, streams: `--api stream|lines|timed-lines|zero-copy`, `--idle-timeout 5000`, and with `--tls` also `--engine node|deno|startTls`.
+ * Ours, streams: `--api stream|lines|timed-lines|codec|zero-copy`, `--idle-timeout 5000`, and with `--tls` also `--engine node|deno|startTls`.
  *
  * @module
  */
 import { startServer, type StreamReader, type StreamWriter } from "../../mod.ts";
-import { lineEcho, streamEcho, timedLineEcho, zeroCopyEcho } from "./echoes.ts";
+import { codecEcho, lineEcho, streamEcho, timedLineEcho, zeroCopyEcho } from "./echoes.ts";
 import { announce, countBytes, option, serverOptions } from "./options.ts";
 
 const { port, mode, buffer, tls } = serverOptions();
-const echoes = { "stream": streamEcho, "lines": lineEcho, "timed-lines": timedLineEcho, "zero-copy": zeroCopyEcho };
+const echoes = {
+  "stream": streamEcho,
+  "lines": lineEcho,
+  "timed-lines": timedLineEcho,
+  "codec": codecEcho,
+  "zero-copy": zeroCopyEcho,
+};
 const echo = echoes[(option("api") ?? "stream") as keyof typeof echoes];
 const serve = { echo, sink, source }[mode];
 const engine = option("engine");

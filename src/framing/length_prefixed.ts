@@ -85,10 +85,10 @@ class LengthPrefixed implements Codec<Bytes, Uint8Array> {
       bytes.drop(header);
       return bytes.take(rest);
     }
+    const whole = bytes.take(header + rest);
     const message = new Uint8Array(offset + rest);
-    bytes.takeInto(message.subarray(0, offset));
-    bytes.drop(size);
-    bytes.takeInto(message.subarray(offset));
+    for (let i = 0; i < offset; i++) message[i] = whole[i]!;
+    message.set(whole.subarray(header), offset);
     return message;
   }
 

@@ -56,7 +56,7 @@ export class IncompleteReadError extends Error {
 }
 
 // Not by `extends`: the class that documentation shows there must exist, and be the same, in every runtime.
-if ("Deno" in globalThis) {
+if (typeof Deno !== "undefined") {
   const { UnexpectedEof } = Deno.errors;
   Object.setPrototypeOf(IncompleteReadError, UnexpectedEof);
   Object.setPrototypeOf(IncompleteReadError.prototype, UnexpectedEof.prototype);

@@ -87,6 +87,8 @@ export class ConnTransport
   readonly #openedAt = Date.now();
   /** When bytes were taken, or the conn was replaced, last. */
   #lastWritten = this.#openedAt;
+  /** How many bytes had been read when bytes were written last. */
+  #readBeforeWrite = 0;
   /** Whether the user closed or aborted it, rather than a protocol's answer or a failure. */
   #closedByUser = false;
   /** What the user said about keeping the process alive: nothing, `ref()` or `unref()`. */
@@ -374,7 +376,10 @@ export class ConnTransport
   }
 
   writingProgressed(): void {
-    this.#lastWritten = Date.now();
+    // The first bytes after a read count as of that read: another look at the clock would be 2 % of a small echo.
+    const { bytesRead } = this;
+    if (bytesRead === this.#readBeforeWrite) this.#lastWritten = Date.now();
+    else this.#readBeforeWrite = bytesRead;
     this.#closeTimers?.progress();
   }
 

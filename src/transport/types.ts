@@ -169,7 +169,10 @@ export interface TransportStats {
   readonly bytesWritten: number;
   /** When the transport was made. */
   readonly openedAt: number;
-  /** When bytes were received or taken last; at first when the transport was made. */
+  /**
+   * When bytes were received or taken last; at first when the transport was made. The first bytes written after some were
+   * received count as of those.
+   */
   readonly lastActive: number;
   /** Since when writing is paused, because the peer does not read as fast as is written; `null` if it is not. */
   readonly pausedSince: number | null;

@@ -27,7 +27,7 @@ const reserved = new Set<ArrayBuffer>();
  *
  * Two flags of V8 do most of the same, `--v8-flags=--external-memory-max-growing-factor=8,--min-semi-space-size=16` on the
  * command line or in the environment variable `DENO_V8_FLAGS`. `bench/RESULTS.md` compares programs as they are with programs that
- * do both.
+ * do both: an echo by protocol of 10 KiB ran 1.5 times as fast, of 100 KiB 2.2 times.
  *
  * On Linux it also makes the allocator keep up to 60 MiB of freed memory from then on, which helps programs that mostly write as
  * well. That stays when the headroom is released.

@@ -331,13 +331,13 @@ async function connectOver<P extends BaseProtocolLike>(
 ): Promise<Connection<P>> {
   const { proxyProtocol, signal } = options;
   if (proxyProtocol !== undefined) await sendProxyHeader(plain, proxyProtocol, signal);
-  const { conn, around } = await secured(plain, options, hostname);
+  const { conn, transportOptions } = await secured(plain, options, hostname);
   if (signal?.aborted) conn.close();
   throwIfAborted(signal);
   let transport: ConnTransport, protocol: P;
   try {
     protocol = makeProtocol(protocolFactory);
-    transport = new ConnTransport(conn, protocol as unknown as StreamProtocolLike, around);
+    transport = new ConnTransport(conn, protocol as unknown as StreamProtocolLike, transportOptions);
   } catch (error) {
     conn.close();
     throw error;
@@ -351,13 +351,15 @@ async function secured(
   plain: ConnLike,
   { tls, closeTimeout, idleTimeout, signal }: ConnectCommonOptions,
   hostname: string | undefined,
-): Promise<{ conn: ConnLike; around: ConnTransportOptions }> {
+): Promise<{ conn: ConnLike; transportOptions: ConnTransportOptions }> {
   const isPlain = tls === undefined || tls === false;
-  if (isPlain && !("handshake" in plain)) return { conn: plain, around: { hostname, closeTimeout, idleTimeout } };
+  if (isPlain && !("handshake" in plain)) {
+    return { conn: plain, transportOptions: { hostname, closeTimeout, idleTimeout } };
+  }
   const options = typeof tls === "object" ? tls : {};
   const { conn, info } = isPlain
     ? await tlsAcceptNative(plain as Deno.TlsConn, options, { signal })
     : await tlsConnectConn(plain, { ...options, hostname }, { signal });
   const { shutdownTimeout } = options;
-  return { conn, around: { hostname, extra: { tls: info }, closeTimeout, idleTimeout, shutdownTimeout } };
+  return { conn, transportOptions: { hostname, extra: { tls: info }, closeTimeout, idleTimeout, shutdownTimeout } };
 }

@@ -34,8 +34,8 @@ import type { BaseProtocolLike, ExtraInfo, StreamProtocolLike, Transport } from 
 export interface Welcome {
   /** The conn to talk over. */
   conn: ConnLike;
-  /** What is around its transport. */
-  around: ConnTransportOptions;
+  /** The options of its transport. */
+  transportOptions: ConnTransportOptions;
 }
 
 /** What a server needs to know. */
@@ -149,8 +149,8 @@ export class Server implements AsyncDisposable {
     this.#listeners = options.listeners;
     this.#admission = options.admission === undefined ? null : new Admission(options.admission);
     this.#proxyProtocol = options.proxyProtocol === undefined ? null : new ProxyProtocol(options.proxyProtocol);
-    this.#around.closeTimeout = options.closeTimeout;
-    this.#around.idleTimeout = options.idleTimeout;
+    this.#transportOptions.closeTimeout = options.closeTimeout;
+    this.#transportOptions.idleTimeout = options.idleTimeout;
   }
 
   /** The addresses that the server listens on; empty once it is closed. */
@@ -545,8 +545,8 @@ export class Server implements AsyncDisposable {
     }
     const { handshake } = this.#options;
     if (handshake !== undefined) this.#connectAfter(handshake, conn, peername, extra);
-    else if (extra.proxy === undefined) this.#connect(conn, this.#around, peername);
-    else this.#connect(conn, { ...this.#around, extra }, peername);
+    else if (extra.proxy === undefined) this.#connect(conn, this.#transportOptions, peername);
+    else this.#connect(conn, { ...this.#transportOptions, extra }, peername);
   }
 
   async #connectAfter(
@@ -570,21 +570,21 @@ export class Server implements AsyncDisposable {
     this.#handshakes.delete(conn);
     if (welcome !== null && this.#isClosed()) closeQuietly(welcome.conn);
     else if (welcome !== null) {
-      const { around } = welcome;
+      const { transportOptions } = welcome;
       return this.#connect(
         welcome.conn,
-        { ...around, ...this.#around, extra: { ...extra, ...around.extra } },
+        { ...transportOptions, ...this.#transportOptions, extra: { ...extra, ...transportOptions.extra } },
         peername,
       );
     }
     this.#clientEnded(peername);
   }
 
-  #connect(conn: ConnLike, around: ConnTransportOptions, peername: Deno.Addr): void {
+  #connect(conn: ConnLike, transportOptions: ConnTransportOptions, peername: Deno.Addr): void {
     let transport: ConnTransport;
     try {
       const protocol = makeProtocol(() => this.#options.protocolFactory(this), this.#report) as StreamProtocolLike;
-      transport = new ConnTransport(conn, protocol, around);
+      transport = new ConnTransport(conn, protocol, transportOptions);
     } catch (thrown) {
       conn.close();
       const error = asError(thrown, "the protocol factory");
@@ -621,7 +621,7 @@ export class Server implements AsyncDisposable {
   };
 
   /** The options of all transports: one object, because there may be many transports. */
-  readonly #around: ConnTransportOptions = {
+  readonly #transportOptions: ConnTransportOptions = {
     serverSide: true,
     report: this.#report,
     onLost: (transport) => {

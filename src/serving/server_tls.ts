@@ -23,7 +23,7 @@ export function serverTls(tls: TlsServerOptions | null): Required<Pick<ServerOpt
         : await tlsAcceptConn(conn, options, { signal });
       return {
         conn: secure.conn,
-        around: { extra: { tls: secure.info }, shutdownTimeout: options?.shutdownTimeout },
+        transportOptions: { extra: { tls: secure.info }, shutdownTimeout: options?.shutdownTimeout },
       };
     },
     setTls(options) {

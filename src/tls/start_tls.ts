@@ -30,7 +30,7 @@ export type StartTlsOptions = (TlsClientOptions | TlsServerOptions) & WaitOption
 };
 
 /**
- * Goes over to TLS, after what was written is sent. As asyncio's `loop.start_tls`, and, beyond it, on both sides of any
+ * Upgrades a connection to TLS, after flushing. As asyncio's `loop.start_tls`, and, beyond it, on both sides of any
  * connection.
  *
  * Bytes that the peer sent in plain text and that were not delivered yet are an attempt to have them taken for encrypted

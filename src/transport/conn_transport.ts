@@ -134,7 +134,7 @@ export class ConnTransport
   }
 
   /**
-   * Goes over to another conn, made of this one by a handshake, after what was written is sent. The protocol stays, and so
+   * Replaces the conn by another one, made of it by a handshake, after flushing. The protocol stays, and so
    * does this object. On failure the connection is lost.
    *
    * @param handshake Makes the other conn; closes this one if it fails, or when the signal aborts

@@ -323,8 +323,10 @@ export class ReadPump {
 
   #landed(n: number | null): unknown {
     // A protocol's memory may be detached, or shrink, while it is read into (SPEC M3).
-    if (n !== null && (n > this.#memory.length || this.#memory.length === 0)) {
-      return this.#onError(detachedError("read"));
+    const room = this.#memory.length;
+    // Written so that NaN is refused as well.
+    if (n !== null && !(n >= 0 && n <= room && room > 0)) {
+      return this.#onError(n >= 0 ? detachedError("read") : miscountError(n, room));
     }
     const rider = this.#afterRead;
     this.#afterRead = null;
@@ -461,3 +463,7 @@ const PENDING: ReadonlySet<State> = new Set(["reading", "keeping", "stopping", "
 
 const NO_MEMORY = new Uint8Array(0);
 const MOST_DROPPED = 1 << 20;
+
+function miscountError(n: number, room: number): Error {
+  return new RangeError(`Cannot read: the connection reports ${n} bytes where there was room for ${room}`);
+}

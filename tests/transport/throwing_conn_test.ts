@@ -1,6 +1,6 @@
 /** A conn that throws where its contract has it reject: whatever the call, it loses its connection and nothing else. */
-import { assertEquals } from "@std/assert";
-import { createConnection, Protocol, type Transport } from "../../mod.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { createConnection, openConnection, Protocol, type Transport } from "../../mod.ts";
 import { ManualConn, turn } from "./manual_conn.ts";
 
 type Call = "read" | "write" | "closeWrite";
@@ -45,5 +45,16 @@ for (const [what, call, use] of uses) {
     await turn();
     assertEquals(protocol.lost, [`${call} is broken`]);
     assertEquals([conn.closed, transport.isClosing()], [1, true]);
+  });
+}
+
+for (const n of [-1, NaN]) {
+  Deno.test(`a conn that reports ${n} bytes read loses the connection, for protocols and for streams`, async () => {
+    const conn = () => ({ read: () => Promise.resolve(n), write: () => Promise.resolve(1), close() {} });
+    const { protocol } = await createConnection(() => new Recorder(), { conn: conn() });
+    await turn();
+    assertEquals(protocol.lost, [`Cannot read: the connection reports ${n} bytes where there was room for 1536`]);
+    const { reader } = await openConnection({ conn: conn() });
+    await assertRejects(() => reader.read(10), RangeError, `reports ${n} bytes`);
   });
 }
